@@ -1,0 +1,1 @@
+"""Kubernetes object types (only the fields that are used) and, later, access to the API."""

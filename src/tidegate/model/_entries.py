@@ -1,0 +1,197 @@
+"""Entries: the structs of the model, their keys, and their JSON form.
+
+Field names are short on the wire because every worker keeps its own copy of what it serves; the names in Python are
+the long ones.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+LISTENER = "main"
+"""The only listener so far: plain HTTP and HTTPS answer from the same hosts."""
+
+BUCKET_RULES = 64
+"""Rules a host may hold in its own entry; a host with more spreads them over buckets of about this many, so that one
+edit writes a few KiB whatever the size of the host."""
+
+
+class PathKind(StrEnum):
+    """How a rule's path is compared when its host is not a regex host (on a regex host the kind is ignored)."""
+
+    EXACT = "e"
+    PREFIX = "p"
+
+
+class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a request must have besides host and path. All given parts must hold; names are lower case."""
+
+    methods: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+
+
+class Rule(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
+    """One match of a host: a path, and the id of the route that it leads to.
+
+    ``path`` starts with ``/``; on a regex host it is the pattern text, matched case-insensitively from the start of
+    the normalized path. Rules with conditions stand before the unconditional rule of the same path.
+    """
+
+    kind: PathKind
+    path: str
+    route: str
+    when: Conditions | None = None
+
+
+class Host(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How requests for one host find their route. Key ``h/<listener>/<host>``.
+
+    The host is an exact lower-case name, ``*.rest`` (exactly one label for the star), or ``_`` for any other.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    """All rules, unless ``buckets`` says otherwise."""
+    regex: bool = False
+    """True if every path of this host is a regular expression (reference g.2)."""
+    buckets: int = msgspec.field(default=0, name="n")
+    """Number of ``m/`` entries that hold the rules (a power of two), 0 if they stand in ``rules``. A rule stands in
+    bucket ``crc32(path) % buckets``."""
+    fallback: str = msgspec.field(default="", name="d")
+    """Route id for paths that no rule matches; empty: the fallback of host ``_``, else 404."""
+
+
+class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Part of the rules of a host with many. Key ``m/<listener>/<host>/<number>``."""
+
+    rules: tuple[Rule, ...] = ()
+
+
+class Route(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What happens to a matched request. Key ``r/<route id>``; the id is ``<namespace>/<ingress>/<8 hex digits>``."""
+
+    namespace: str = msgspec.field(default="", name="ns")
+    ingress: str = msgspec.field(default="", name="ing")
+    service: str = msgspec.field(default="", name="svc")
+    port: str = ""
+    path: str = ""
+    """The path as the Ingress wrote it."""
+    backend: str = msgspec.field(default="", name="b")
+    """Backend id; empty: the built-in default backend, which answers 404."""
+    profile: str = msgspec.field(default="", name="p")
+    """Id of the location profile; empty: the default one."""
+    profile_before: str = msgspec.field(default="", name="q")
+    """The profile to use by a worker of an older generation that does not know ``profile``."""
+    deny: str = ""
+    """If not empty: every request is answered 503, and this is why (a protection that could not be understood)."""
+    settings: dict[str, Any] = msgspec.field(default={}, name="o")
+    """Overrides of the global settings, by data key."""
+
+
+class Endpoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One address that serves a backend."""
+
+    address: str
+    """IPv4 or IPv6 address, without brackets."""
+    port: int
+
+
+class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An alternative backend and when a request goes there (reference g.11)."""
+
+    backend: str = msgspec.field(name="b")
+    weight: int = 0
+    total: int = 100
+    header: str = ""
+    header_value: str = msgspec.field(default="", name="value")
+    header_pattern: str = msgspec.field(default="", name="pattern")
+    cookie: str = ""
+
+
+class Backend(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where requests are sent. Key ``b/<namespace>/<service>/<port>``."""
+
+    endpoints: tuple[Endpoint, ...] = msgspec.field(default=(), name="e")
+    """Sorted by address and port, each once."""
+    algorithm: str = msgspec.field(default="round_robin", name="alg")
+    canary: Canary | None = None
+
+
+class TlsHost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which certificate answers for a server name. Key ``t/<host>``; the host counts as TLS by having this entry."""
+
+    certificate: str = msgspec.field(default="", name="c")
+    """Certificate id; empty: the default certificate."""
+
+
+class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A certificate chain with its key. Key ``c/<namespace>/<secret>``; ``c/_default`` is ``--default-ssl-certificate``."""
+
+    chain: str = msgspec.field(name="crt")
+    """PEM, leaf first."""
+    key: str
+    """PEM, unencrypted."""
+    names: tuple[str, ...] = ()
+    not_before: int = msgspec.field(default=0, name="nb")
+    """Unix seconds."""
+    not_after: int = msgspec.field(default=0, name="na")
+    """Unix seconds."""
+    fingerprint: str = msgspec.field(default="", name="fp")
+    """SHA-256 of the leaf, lower-case hex."""
+
+    def __repr__(self) -> str:
+        """Say which certificate this is, never its key."""
+        return f"Certificate({self.fingerprint[:16]}, names={self.names})"
+
+
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Effective global settings. Key ``g``."""
+
+    values: dict[str, Any] = msgspec.field(default={}, name="v")
+    """Every data setting by its data key: the ConfigMap's value, else the built-in one."""
+    explicit: tuple[str, ...] = msgspec.field(default=(), name="set")
+    """Data keys whose value the ConfigMap gave."""
+
+
+class State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A fact about the node. Key ``s/ready``: everything that the source held at the start is in force."""
+
+    value: bool = False
+
+
+Entry = Settings | Host | Bucket | Route | Backend | TlsHost | Certificate | State
+
+_KINDS: dict[str, type[Entry]] = {
+    "g": Settings,
+    "h": Host,
+    "m": Bucket,
+    "r": Route,
+    "b": Backend,
+    "t": TlsHost,
+    "c": Certificate,
+    "s": State,
+}
+_DECODERS: dict[str, msgspec.json.Decoder[Entry]] = {k: msgspec.json.Decoder(t) for k, t in _KINDS.items()}
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def encode(entry: Entry) -> bytes:
+    """Give the JSON form of an entry; equal entries give equal bytes."""
+    return _ENCODER.encode(entry)
+
+
+def decode(key: str, value: bytes) -> Entry:
+    """Give the entry written under ``key``.
+
+    Raises ``KeyError`` for a key of no known kind (or one that is not for nginx) and ``msgspec.ValidationError`` for
+    bytes that are not such an entry.
+    """
+    return _DECODERS[key.partition("/")[0]].decode(value)
+
+
+def is_for_nginx(key: str) -> bool:
+    """Tell whether an entry is sent to nginx (``o/`` entries are only kept on disk)."""
+    return not key.startswith("o/")

@@ -1,0 +1,79 @@
+"""Node settings: what nginx takes only from its configuration and holds for every route. A change costs a reload."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Typed values; nothing here is text of a tenant. Sizes in bytes, times in seconds unless the name says otherwise.
+
+    Defaults are ingress-nginx's built-ins (reference, section b).
+    """
+
+    # from flags
+    http_port: int = 80
+    https_port: int = 443
+    status_port: int = 10254
+    bind_addresses: tuple[str, ...] = ("0.0.0.0", "::")
+    """Listening addresses, IPv6 without brackets; ``::`` is left out where the host has no IPv6."""
+    access_log: str = "off"
+    """``off``, or the absolute path of a file (``/dev/stdout`` for ``-``)."""
+    store_bytes: int = 128 * 1024 * 1024
+    """Size of the shared dict that holds the entries."""
+
+    # workers and connections
+    workers: int = 1
+    worker_connections: int = 16384
+    worker_shutdown_timeout: int = 240
+    keepalive_timeout: int = 75
+    keepalive_requests: int = 1000
+    client_header_timeout: int = 60
+    client_body_timeout: int = 60
+    client_header_buffer_size: int = 1024
+    large_client_header_buffers: tuple[int, int] = (4, 8192)
+    client_body_buffer_size: int = 8192
+    http2: bool = True
+    http2_max_concurrent_streams: int = 128
+    underscores_in_headers: bool = False
+    ignore_invalid_headers: bool = True
+    server_tokens: bool = False
+
+    # the default location profile; overridden by Profile.values of the same names
+    body_size: int = 1024 * 1024
+    """0: no limit."""
+    buffering: bool = False
+
+    # upstream
+    connect_timeout: int = 5
+    send_timeout: int = 60
+    read_timeout: int = 60
+    upstream_keepalive_connections: int = 320
+    upstream_keepalive_timeout: int = 60
+    upstream_keepalive_requests: int = 10000
+    upstream_keepalive_time: int = 3600
+
+    # client address and forwarding (reference b.5, f.3)
+    use_forwarded_headers: bool = False
+    compute_full_forwarded_for: bool = False
+    enable_real_ip: bool = False
+    use_proxy_protocol: bool = False
+    real_ip_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    """Peers whose forwarding headers are believed."""
+    forwarded_for_header: str = "X-Forwarded-For"
+    """A header name that passed the guard."""
+    forwarded_host_header: str = "X-Forwarded-Host"
+    original_uri_header: bool = False
+    generate_request_id: bool = True
+
+    # TLS
+    ssl_protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")
+    ssl_ciphers: str = (
+        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+        "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+        "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
+    )
+    ssl_session_cache_bytes: int = 10 * 1024 * 1024
+    ssl_session_timeout: int = 600
+    ssl_session_tickets: bool = False
+    ssl_buffer_size: int = 4096
