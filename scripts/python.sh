@@ -1,9 +1,10 @@
-# For scripts/setup: a Python that is new enough, and a virtual environment with pip. Sourced by sh.
+# For scripts/setup: a Python that fits, and a virtual environment with pip. Sourced by sh.
 #
 # Debian splits Python: `python3` may come without `venv`'s ensurepip (package python3-venv). As root that package is
 # installed; otherwise Debian's own pip is downloaded by apt into a private folder, which needs no rights.
 
-new_enough='import sys, venv; sys.exit(sys.version_info < (3, 11))'
+# Newer ones have no wheels of all packages yet.
+fits='import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'
 
 # Sets $python.
 find_python() {
@@ -14,13 +15,13 @@ find_python() {
         install_packages python3 python3-venv
         python=$(first_python)
     fi
-    [ -n "$python" ] || fail "no Python 3.11 or newer was found. Run \`apt-get install python3 python3-venv\` as root, or
+    [ -n "$python" ] || fail "no Python 3.11 to 3.14 was found. Run \`apt-get install python3 python3-venv\` as root, or
 name one in TIDEGATE_PYTHON."
 }
 
 first_python() {
     for candidate in ${TIDEGATE_PYTHON:-python3 python3.13 python3.12 python3.11 /usr/bin/python3}; do
-        if path=$(command -v "$candidate") && "$path" -c "$new_enough" 2> /dev/null; then
+        if path=$(command -v "$candidate") && "$path" -c "$fits" 2> /dev/null; then
             printf '%s\n' "$path"
             return
         fi

@@ -7,7 +7,7 @@ and is not replaced under a running gateway. Packages are found, verified and do
 This package needs nothing but Python itself, and nothing happens when it is imported.
 """
 
-from tidegate.dataplane.install.assembly import Progress, install
+from tidegate.dataplane.install.assembly import Progress, install, usable
 from tidegate.dataplane.install.errors import (
     BrokenInstallation,
     InstallError,
@@ -38,5 +38,6 @@ __all__ = [
     "find",
     "find_part",
     "install",
+    "usable",
     "versions",
 ]

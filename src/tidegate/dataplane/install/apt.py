@@ -103,7 +103,12 @@ class PrivateApt:
         work = self._work / "keyring"
         (work / "lists" / "partial").mkdir(parents=True)
         (work / "cache" / "archives" / "partial").mkdir(parents=True)
-        options = (f"Dir::State={work}", f"Dir::Cache={work}/cache", "APT::Sandbox::User=root", "Dir::State::status=/dev/null")
+        options = (
+            f"Dir::State={work}",
+            f"Dir::Cache={work}/cache",
+            "APT::Sandbox::User=root",
+            "Dir::State::status=/dev/null",
+        )
         flags = [word for option in options for word in ("-o", option)]
         run(["apt-get", *flags, "-q", "update"], cwd=work)
         run(["apt-get", *flags, "-q", "download", "debian-archive-keyring"], cwd=work)
@@ -145,9 +150,11 @@ def run_for_all(argv: list[str]) -> str:
 
 def _done(argv: list[str], cwd: Path | None) -> subprocess.CompletedProcess[str]:
     if shutil.which(argv[0]) is None:
-        message = f"{argv[0]!r} is not on this machine: the data plane is installed with Debian's apt and dpkg"
+        message = (
+            f"{argv[0]!r} is not on this machine: the data plane is installed with Debian's apt and dpkg"
+        )
         raise PackagesFailed(message)
-    done = subprocess.run(  # noqa: S603 - every argument list is written in this package
+    done = subprocess.run(
         argv,
         cwd=cwd,
         # Messages are quoted in errors and read by people who search for them.

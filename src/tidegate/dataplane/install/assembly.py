@@ -19,7 +19,16 @@ from typing import Final
 
 from tidegate.dataplane.install import apt, machine, probe
 from tidegate.dataplane.install.errors import BrokenInstallation, InstallError, PackagesFailed
-from tidegate.dataplane.install.installed import MANIFEST, Installation, at, find_part, manifest_text, plain
+from tidegate.dataplane.install.installed import (
+    MANIFEST,
+    OVERRIDE,
+    Installation,
+    at,
+    find,
+    find_part,
+    manifest_text,
+    plain,
+)
 from tidegate.dataplane.install.parts import NGINX, Part
 
 Progress = Callable[[str], None]
@@ -44,15 +53,22 @@ libraries="$here/usr/lib/{triplet}"
 
 
 def install(progress: Progress, *, part: Part = NGINX, upgrade: bool = False) -> Installation:
-    """Install a part, unless it is there and new enough; with `upgrade`, take the newest packages in any case."""
+    """Install a part, unless it is there and new enough; with `upgrade`, take the newest packages in any case.
+
+    An installation that TIDEGATE_NGINX_PREFIX names is the operator's: it is judged, never replaced.
+    """
+    if part is NGINX and os.environ.get(OVERRIDE):
+        theirs = find()
+        probe.check_packages(dict(theirs.packages))
+        return theirs
     cache = plain(machine.cache_folder())
-    if not upgrade and (there := _usable(part)):
+    if not upgrade and (there := usable(part)):
         return there
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with _alone(cache, progress):
             # Another one may have installed it while this one waited.
-            if not upgrade and (there := _usable(part)):
+            if not upgrade and (there := usable(part)):
                 return there
             with tempfile.TemporaryDirectory(prefix=f".{part.name}-", dir=cache) as work:
                 return _install(Path(work), cache, part, progress)
@@ -90,9 +106,10 @@ def _install(work: Path, cache: Path, part: Part, progress: Progress) -> Install
     return at(final, "this is a fault of the installer")
 
 
-def _usable(part: Part) -> Installation | None:
+def usable(part: Part) -> Installation | None:
+    """Return the installation in force if there is one that is new enough. Nothing is run for that."""
     try:
-        there = find_part(part)
+        there = find() if part is NGINX else find_part(part)
         if part is NGINX:
             probe.check_packages(dict(there.packages))
     except InstallError:
@@ -153,7 +170,16 @@ def _check_libraries(made: Installation, part: Part) -> None:
     objects += sorted(Path(made.library_path).glob("lua/5.1/**/*.so"))
     for item in objects:
         try:
-            listed = apt.run([str(made.loader), "--inhibit-cache", "--library-path", made.library_path, "--list", str(item)])
+            listed = apt.run(
+                [
+                    str(made.loader),
+                    "--inhibit-cache",
+                    "--library-path",
+                    made.library_path,
+                    "--list",
+                    str(item),
+                ]
+            )
         except PackagesFailed as error:
             message = f"{item.name} cannot be loaded: {error}"
             raise BrokenInstallation(message) from error

@@ -20,6 +20,9 @@ from tidegate.dataplane.install.parts import NGINX, Part
 MANIFEST: Final = "installation.json"
 """Written last: a folder without it is not an installation."""
 
+OVERRIDE: Final = "TIDEGATE_NGINX_PREFIX"
+"""The variable that names an installation made elsewhere, in a container image for example."""
+
 FORMAT: Final = 1
 """Of the manifest. An installation of another format is installed anew."""
 
@@ -38,7 +41,13 @@ class Installation:
 
     def argv(self, program: str) -> list[str]:
         """Return the start of a command line that runs `program` (a path below the prefix) with its own libraries."""
-        return [str(self.loader), "--inhibit-cache", "--library-path", self.library_path, str(self.prefix / program)]
+        return [
+            str(self.loader),
+            "--inhibit-cache",
+            "--library-path",
+            self.library_path,
+            str(self.prefix / program),
+        ]
 
     def nginx_argv(self) -> list[str]:
         """Return the start of a command line that runs nginx; its own options follow.
@@ -91,8 +100,8 @@ class Installation:
 def find(environ: Mapping[str, str] | None = None) -> Installation:
     """Return the installed data plane: that of TIDEGATE_NGINX_PREFIX, or the one in force in the cache folder."""
     variables = os.environ if environ is None else environ
-    if override := variables.get("TIDEGATE_NGINX_PREFIX"):
-        return at(Path(override), "it is named by TIDEGATE_NGINX_PREFIX")
+    if override := variables.get(OVERRIDE):
+        return at(Path(override), f"it is named by {OVERRIDE}")
     return find_part(NGINX, variables)
 
 
@@ -114,7 +123,9 @@ def at(folder: Path, advice: str) -> Installation:
         message = f"the data plane is not installed in {folder}: {advice}"
         raise NotInstalled(message) from None
     except (OSError, ValueError) as error:
-        message = f"{prefix / MANIFEST} cannot be read ({error}): remove {prefix} and install again ({advice})"
+        message = (
+            f"{prefix / MANIFEST} cannot be read ({error}): remove {prefix} and install again ({advice})"
+        )
         raise BrokenInstallation(message) from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         message = f"{prefix} was written by another version of Tidegate: {advice}"

@@ -19,8 +19,12 @@ SUITE: Final = "trixie"
 
 _SECURITY_SUITE: Final = f"{SUITE}-security"
 
-_SUITES: Final = frozenset({"bookworm", "trixie", "forky", "sid", "stable", "oldstable", "testing", "unstable"})
-_DOWNLOADS: Final = frozenset({"http", "https", "file", "copy", "mirror", "mirror+file", "mirror+http", "mirror+https"})
+_SUITES: Final = frozenset(
+    {"bookworm", "trixie", "forky", "sid", "stable", "oldstable", "testing", "unstable"}
+)
+_DOWNLOADS: Final = frozenset(
+    {"http", "https", "file", "copy", "mirror", "mirror+file", "mirror+http", "mirror+https"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +127,9 @@ def sources_among(entries: Iterable[_Entry], where: str) -> Sources:
     if archive is None or security is None:
         missing = "archive" if archive is None else "security archive"
         message = (
-            f"no entry of {where} names Debian's {missing} (a suite such as bookworm"
-            f"{'' if archive is None else '-security'}, component main); add it as Debian's installer writes it, or name"
-            " an existing installation in TIDEGATE_NGINX_PREFIX"
+            f"no entry of {where} names Debian's {missing} (a suite such as"
+            f" bookworm{'' if archive is None else '-security'}, component main); add it as Debian's installer"
+            " writes it, or name an existing installation in TIDEGATE_NGINX_PREFIX"
         )
         raise UnknownSources(message)
     return Sources(archive, security)
@@ -146,7 +150,11 @@ def _one_line_entries(text: str) -> Iterator[_Entry]:
 
 def _stanza_entries(text: str) -> Iterator[_Entry]:
     for stanza in _stanzas(text):
-        if "deb" not in stanza.get("types", "").split() or stanza.get("enabled", "yes").lower() in {"no", "false", "0"}:
+        if "deb" not in stanza.get("types", "").split() or stanza.get("enabled", "yes").lower() in {
+            "no",
+            "false",
+            "0",
+        }:
             continue
         for uri in stanza.get("uris", "").split():
             for suite in stanza.get("suites", "").split():

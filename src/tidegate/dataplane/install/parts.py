@@ -45,7 +45,12 @@ TOOLS: Final = Part(
     name="tools",
     packages=("lua-check", "lua5.1", "lua-argparse", "lua-filesystem", "wrk", "nghttp2-client"),
     assumed=("debconf", "openssl-provider-legacy", "readline-common"),
-    commands={"luacheck": "usr/bin/luacheck", "wrk": "usr/bin/wrk", "h2load": "usr/bin/h2load", "lua5.1": "usr/bin/lua5.1"},
+    commands={
+        "luacheck": "usr/bin/luacheck",
+        "wrk": "usr/bin/wrk",
+        "h2load": "usr/bin/h2load",
+        "lua5.1": "usr/bin/lua5.1",
+    },
     named_by=("lua-check", "wrk", "nghttp2-client"),
 )
 

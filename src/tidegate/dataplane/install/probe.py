@@ -128,7 +128,7 @@ def check_minimum(found: Versions) -> None:
 
 
 def check_packages(packages: dict[str, str]) -> None:
-    """The part of check_minimum that needs no nginx to run."""
+    """Do the part of check_minimum that needs no nginx to run."""
     faults = [
         f"{package} is {packages.get(package, 'missing')}, and at least {least} is needed"
         for package, least in MINIMUM_PACKAGES.items()
@@ -136,7 +136,8 @@ def check_packages(packages: dict[str, str]) -> None:
     ]
     if faults:
         raise TooOld(
-            "; ".join(faults) + ": run `tidegate nginx --install` where Debian's security archive can be reached"
+            "; ".join(faults)
+            + ": run `tidegate nginx --install` where Debian's security archive can be reached"
         )
 
 
