@@ -1,0 +1,264 @@
+"""The decision itself: the order in which the gateway asks its questions about a request.
+
+Reference g.9 and g.13 give the order: a denied route and a plain redirect answer first, then the redirect to
+HTTPS, then the lack of endpoints, then the allow list; what is left is sent to a backend.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Final
+
+from tidegate import model
+from tidegate.translate.explain import _hosts, _upstream, _uris
+from tidegate.translate.explain._settings import Effective
+from tidegate.translate.explain._values import Answer, CanaryChoice, Decision, Request, Step
+
+_DEFAULT_NODE: Final = model.NodeSettings()
+
+
+def decide(
+    entries: Mapping[str, model.Entry], request: Request, node: model.NodeSettings = _DEFAULT_NODE
+) -> Decision:
+    """Say what the gateway does with a request. Pure: the entries are all that it knows of the gateway."""
+    try:
+        uri = _uris.normalize(request.uri)
+    except _uris.BadUri as fault:
+        return Decision(answer=Answer.STATUS, status=400, trail=(Step("uri", str(fault), decisive=True),))
+    if not request.host:
+        trail = (Step("host", "no Host header", decisive=True),)
+        return Decision(answer=Answer.STATUS, status=400, trail=trail)
+    return _Question(entries, request, node, uri).answer()
+
+
+def _claimed_host(request: Request, node: model.NodeSettings) -> str:
+    """Give the host that the client asked for, as far as forwarding headers are believed (reference f.3)."""
+    if node.use_forwarded_headers and (said := request.headers.get("x-forwarded-host")):
+        return said.partition(",")[0].strip()
+    return request.host
+
+
+def _effective_scheme(request: Request, node: model.NodeSettings) -> str:
+    """Give the scheme that the client used, as far as forwarding headers are believed (reference f.3)."""
+    if node.use_forwarded_headers and (said := request.headers.get("x-forwarded-proto")):
+        return said
+    return request.scheme
+
+
+class _Question:
+    """One request on its way through the stages; each stage answers or lets it pass."""
+
+    def __init__(
+        self,
+        entries: Mapping[str, model.Entry],
+        request: Request,
+        node: model.NodeSettings,
+        uri: _uris.Uri,
+    ) -> None:
+        self._entries = entries
+        self._request = request
+        self._node = node
+        self._uri = uri
+        self._host = _claimed_host(request, node)
+        self._name = _hosts.host_name(request.host)
+        self._match = _hosts.find(entries, request, self._name, uri.path)
+        self._trail = [Step("uri", f"{request.uri} is read as {uri.path}"), *self._match.trail]
+        route = entries.get(f"r/{self._match.route}")
+        self._route = route if isinstance(route, model.Route) else None
+        self._settings = Effective(entries, self._route)
+
+    def answer(self) -> Decision:
+        if self._match.add_slash:
+            return self._add_slash()
+        if self._route is None:
+            return self._status(404)
+        for stage in (
+            self._deny,
+            self._redirect,
+            self._https,
+            self._no_backend,
+            self._endpoints,
+            self._allow,
+        ):
+            if (done := stage(self._route)) is not None:
+                return done
+        return self._send(self._route)
+
+    # --- stages ------------------------------------------------------------------------------------------
+
+    def _add_slash(self) -> Decision:
+        usual = (self._request.scheme, self._port()) in {("http", 80), ("https", 443)}
+        port = "" if usual else f":{self._port()}"
+        query = f"?{self._uri.query}" if self._uri.query else ""
+        where = f"{self._request.scheme}://{self._name}{port}{self._uri.path}/{query}"
+        return self._status(301, where)
+
+    def _port(self) -> int:
+        return self._node.https_port if self._request.scheme == "https" else self._node.http_port
+
+    def _deny(self, route: model.Route) -> Decision | None:
+        if not route.deny:
+            return None
+        self._say("deny", f"denied: {route.deny}")
+        return self._status(503)
+
+    def _redirect(self, _: model.Route) -> Decision | None:
+        redirect = self._settings["redirect"]
+        if not redirect:
+            return None
+        code, url = redirect
+        self._say("redirect", f"redirects with {code} to {url}")
+        return self._status(int(code), str(url))
+
+    def _https(self, route: model.Route) -> Decision | None:
+        reason = self._why_https(route)
+        if not reason:
+            return None
+        self._say("https", reason)
+        return self._status(int(self._settings["http_redirect_code"] or 308), self._https_target())
+
+    def _why_https(self, route: model.Route) -> str:
+        """Say why a request is sent to HTTPS; empty if it is not (reference g.9)."""
+        starts = self._settings["no_tls_redirect_locations"] or ()
+        if start := next((s for s in starts if route.path.startswith(s)), None):
+            self._note("https", f"no redirect to HTTPS: the path {route.path} starts with {start}")
+            return ""
+        if _effective_scheme(self._request, self._node) != "http":
+            return ""
+        if self._settings["force_ssl_redirect"]:
+            return "force-ssl-redirect is on"
+        if not self._settings["ssl_redirect"]:
+            self._note("https", "no redirect to HTTPS: ssl-redirect is off")
+            return ""
+        if holder := self._tls_host():
+            return f"ssl-redirect is on, and host {holder} has a certificate"
+        self._note("https", f"no redirect to HTTPS: no certificate belongs to host {self._name}")
+        return ""
+
+    def _tls_host(self) -> str:
+        names = _hosts.candidates(self._name)
+        return next((name for name in names if name != "_" and f"t/{name}" in self._entries), "")
+
+    def _https_target(self) -> str:
+        port = f":{self._node.https_port}" if self._settings["use_port_in_redirects"] else ""
+        uri = self._request.uri
+        if not self._settings["preserve_trailing_slash"]:
+            uri = uri.removesuffix("/")
+        return f"https://{_hosts.host_name(self._host)}{port}{uri}"
+
+    def _no_backend(self, route: model.Route) -> Decision | None:
+        if route.backend:
+            return None
+        self._say("endpoints", "the route has no backend: the built-in default backend answers 404")
+        return self._status(404)
+
+    def _endpoints(self, route: model.Route) -> Decision | None:
+        if self._backend(route.backend).endpoints:
+            return None
+        self._say("endpoints", f"backend {route.backend} has no endpoints")
+        return self._status(503)
+
+    def _allow(self, _: model.Route) -> Decision | None:
+        allowed = self._settings["allow"]
+        if not allowed:
+            return None
+        address = ipaddress.ip_address(self._request.remote_address)
+        networks = (ipaddress.ip_network(text, strict=False) for text in allowed)
+        if any(address in network for network in networks):
+            self._note("allow", f"{address} is on the allow list")
+            return None
+        self._say("allow", f"{address} is not among {', '.join(allowed)}")
+        return self._status(403)
+
+    # --- ends --------------------------------------------------------------------------------------------
+
+    def _send(self, route: model.Route) -> Decision:
+        backend, canary = self._chosen(route)
+        target, host = self._request.uri, self._host
+        if rewrite := self._settings["rewrite_target"]:
+            target = _upstream.rewritten(str(rewrite), self._match.captures, self._uri)
+            self._say("rewrite", f"the path becomes {target}")
+        if vhost := self._settings["upstream_vhost"]:
+            host = _upstream.host_sent(vhost, self._variables(), host)
+            self._say("rewrite", f"the Host header becomes {host}")
+        return self._made(
+            Answer.BACKEND,
+            backend=backend,
+            canary=canary,
+            endpoints=self._backend(backend).endpoints,
+            upstream_uri=target,
+            upstream_host=host,
+        )
+
+    def _chosen(self, route: model.Route) -> tuple[str, CanaryChoice | None]:
+        canary = self._backend(route.backend).canary
+        if canary is None:
+            return route.backend, None
+        choice = _upstream.canary_for(canary, self._request)
+        if not self._backend(canary.backend).endpoints:
+            self._note("canary", f"canary {canary.backend} has no endpoints")
+            return route.backend, None
+        self._say("canary", f"{canary.backend} with probability {choice.probability:g}: {choice.reason}")
+        return (canary.backend if choice.probability >= 1 else route.backend), choice
+
+    def _backend(self, name: str) -> model.Backend:
+        found = self._entries.get(f"b/{name}")
+        return found if isinstance(found, model.Backend) else model.Backend()
+
+    def _variables(self) -> Mapping[str, str]:
+        request = self._request
+        return {
+            "host": self._name,
+            "http_host": request.host,
+            "best_http_host": self._host,
+            "scheme": request.scheme,
+            "remote_addr": request.remote_address,
+            "request_method": request.method,
+            "server_port": str(self._port()),
+            "uri": self._uri.path,
+            "request_uri": request.uri,
+            "args": self._uri.query,
+            **{f"http_{name.replace('-', '_')}": value for name, value in request.headers.items()},
+        }
+
+    def _status(self, status: int, location: str = "") -> Decision:
+        return self._made(Answer.REDIRECT if location else Answer.STATUS, status=status, location=location)
+
+    def _made(
+        self,
+        answer: Answer,
+        *,
+        status: int = 0,
+        location: str = "",
+        backend: str = "",
+        canary: CanaryChoice | None = None,
+        endpoints: tuple[model.Endpoint, ...] = (),
+        upstream_uri: str = "",
+        upstream_host: str = "",
+    ) -> Decision:
+        matched = self._match
+        return Decision(
+            answer=answer,
+            host=matched.host,
+            rule=matched.rule,
+            route_id=matched.route,
+            route=self._route,
+            uri=self._uri.path,
+            captures=matched.captures,
+            settings=self._settings.all() if self._route is not None else (),
+            trail=tuple(self._trail),
+            status=status,
+            location=location,
+            backend=backend,
+            canary=canary,
+            endpoints=endpoints,
+            upstream_uri=upstream_uri,
+            upstream_host=upstream_host,
+        )
+
+    def _say(self, stage: str, said: str) -> None:
+        self._trail.append(Step(stage, said, decisive=True))
+
+    def _note(self, stage: str, said: str) -> None:
+        self._trail.append(Step(stage, said))

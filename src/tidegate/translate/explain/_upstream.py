@@ -1,0 +1,69 @@
+"""What the backend gets: the request target after a rewrite, the Host header, and the choice of a canary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tidegate import model
+from tidegate.translate.explain._patterns import NotComparable, search
+from tidegate.translate.explain._uris import Uri
+from tidegate.translate.explain._values import CanaryChoice, Request
+
+_CAPTURE: Final = re.compile(r"\$(\d)")
+_ESCAPED: Final = frozenset(' "#%<>?\\^`{|}') | {chr(c) for c in (*range(0x20), *range(0x7F, 0x100))}
+"""What nginx encodes in a path that it writes anew (`ngx_escape_uri`, kind URI)."""
+
+
+def rewritten(target: str, captures: Sequence[str], uri: Uri) -> str:
+    """Give the request target that a rewrite makes: captures filled in, encoded, the query kept."""
+    groups = dict(enumerate(captures, start=1))
+    path = _CAPTURE.sub(lambda found: groups.get(int(found[1]), ""), target)
+    encoded = "".join(f"%{ord(c):02X}" if c in _ESCAPED else c for c in path)
+    return f"{encoded}?{uri.query}" if uri.query else encoded
+
+
+def canary_for(canary: model.Canary, request: Request) -> CanaryChoice:
+    """Decide as reference g.11 (c) to (e) does: header, then cookie, then weight."""
+
+    def chosen(probability: float, reason: str) -> CanaryChoice:
+        return CanaryChoice(canary.backend, probability, reason)
+
+    if canary.header and (value := request.headers.get(canary.header.lower())) is not None:
+        verdict = _by_header(canary, value)
+        if verdict is not None:
+            return chosen(float(verdict), f"header {canary.header} is {value!r}")
+    if canary.cookie and (value := _cookies(request.headers).get(canary.cookie)) in {"always", "never"}:
+        return chosen(float(value == "always"), f"cookie {canary.cookie} is {value}")
+    share = min(max(canary.weight / max(canary.total, 1), 0.0), 1.0)
+    return chosen(share, f"weight {canary.weight} of {canary.total}")
+
+
+def _by_header(canary: model.Canary, value: str) -> bool | None:
+    """Say what a canary's header decides; None: nothing."""
+    if canary.header_value:
+        return True if value == canary.header_value else None
+    if canary.header_pattern:
+        try:
+            return True if search(canary.header_pattern, value) else None
+        except NotComparable:
+            # A pattern that cannot be evaluated leaves the request with the primary.
+            return False
+    return {"always": True, "never": False}.get(value)
+
+
+def _cookies(headers: Mapping[str, str]) -> dict[str, str]:
+    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+    found: dict[str, str] = {}
+    for name, equals, value in pairs:
+        if equals:
+            found.setdefault(name, value)
+    return found
+
+
+def host_sent(template: object, variables: Mapping[str, str], host: str) -> str:
+    """Give the Host header of `upstream_vhost`: literals, with variable names at the odd places."""
+    if not isinstance(template, list | tuple) or not template:
+        return host
+    return "".join(variables.get(part, f"${part}") if at % 2 else part for at, part in enumerate(template))
