@@ -1,1 +1,1 @@
-"""Benchmarks: ``python -m bench [NAME…]`` prints one table and writes ``bench/results/NAME.json`` for each group."""
+"""Benchmarks: ``python -m bench [NAME…]`` prints one table for each group and writes its rows as JSON."""

@@ -1,7 +1,8 @@
 """CPU per request of several nginx set-ups, measured in interleaved rounds within one run.
 
-The worker under test has one core for itself; load and backend share another. Ratios are made within a round, against
-the first set-up of the same round, and the median over rounds is what counts: drift of the machine hits both alike.
+The worker under test has one core for itself; load and backend share another. Ratios are made within a round,
+against the first set-up of the same round, and the median over rounds is what counts: drift of the machine
+hits both alike.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Costs:
 
     def median(self, what: str) -> float:
         """Give the median of ``user``, ``system`` or ``total``."""
-        return statistics.median(getattr(c, what) for c in self.rounds)
+        return float(statistics.median(getattr(c, what) for c in self.rounds))
 
     def ratio(self, base: Costs, what: str) -> Ratio:
         """Give this over ``base``, round by round."""
@@ -75,13 +76,17 @@ class Ratio:
         return f"{self.median:.3f} ({self.low:.2f}…{self.high:.2f})"
 
 
+def _quiet(_: str) -> None:
+    return None
+
+
 def measure(
     setups: Sequence[Setup],
     *,
     rounds: int,
     seconds: int,
     connections: int = 32,
-    told: Callable[[str], None] = lambda text: None,
+    told: Callable[[str], None] = _quiet,
 ) -> list[Costs]:
     """Load each set-up once per round, in turning order; a warm-up round before is not counted."""
     costs = [Costs(s.name) for s in setups]

@@ -1,9 +1,9 @@
 """Run any nginx.conf files side by side: ``python -m bench.compare A.conf B.conf …``.
 
-Prints user, system and total CPU microseconds per request of each, and the ratios to the first. Each is started with
-one worker on core 0; wrk and a backend of 1 KiB answers share core 1. The port is the first ``listen`` of the file
-(``--tls``: the first with ``ssl``); the words ``@BACKEND@`` (address:port) and ``@PORT@`` in a file are replaced, and
-relative paths start from the folder of the file.
+Prints user, system and total CPU microseconds per request of each, and the ratios to the first. Each is
+started with one worker on core 0; wrk and a backend of 1 KiB answers share core 1. The port is the first
+``listen`` of the file (``--tls``: the first with ``ssl``); the words ``@BACKEND@`` (address:port) and
+``@PORT@`` in a file are replaced, and relative paths start from the folder of the file.
 """
 
 from __future__ import annotations
@@ -54,12 +54,16 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--path", default="/", help="{i} as for --host")
     parser.add_argument("--requests", help="file with lines `METHOD PATH HOST`, taken in turn")
     parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--backend-port", type=int, help="fixed port of the backend (default: a free one, @BACKEND@)")
+    parser.add_argument(
+        "--backend-port", type=int, help="fixed port of the backend (default: a free one, @BACKEND@)"
+    )
     parser.add_argument("--json", help="write the medians here")
     return parser
 
 
-def _started(stack: contextlib.ExitStack, path: Path, backend: int, args: argparse.Namespace) -> _rounds.Setup:
+def _started(
+    stack: contextlib.ExitStack, path: Path, backend: int, args: argparse.Namespace
+) -> _rounds.Setup:
     text = path.read_text().replace("@BACKEND@", f"127.0.0.1:{backend}")
     text = text.replace("@PORT@", str(waiting.free_ports(1)[0]))
     server = nginx.Nginx(text, prefix=path.resolve().parent, cores={_rounds.WORKER_CORE})
@@ -72,7 +76,9 @@ def _started(stack: contextlib.ExitStack, path: Path, backend: int, args: argpar
     probe = wrk.run(target, seconds=1, connections=1)
     if probe.errors or not probe.requests:
         print(f"{path}: {probe}; error log:\n{server.error_log[-2000:]}", file=sys.stderr)
-    return _rounds.Setup(path.name if args.conf.count(str(path)) == 1 else str(path), tuple(server.workers), target)
+    return _rounds.Setup(
+        path.name if args.conf.count(str(path)) == 1 else str(path), tuple(server.workers), target
+    )
 
 
 def _requests(args: argparse.Namespace) -> list[tuple[str, str, dict[str, str]]]:
@@ -88,7 +94,17 @@ def _requests(args: argparse.Namespace) -> list[tuple[str, str, dict[str, str]]]
 
 def _print(costs: list[_rounds.Costs]) -> None:
     table = Table(title="CPU per request, µs (median); ratio to the first: median (quartiles)")
-    for column in ("file", "user", "system", "total", "user ÷", "total ÷", "requests/s·round", "errors", "foreign"):
+    for column in (
+        "file",
+        "user",
+        "system",
+        "total",
+        "user ÷",
+        "total ÷",
+        "requests/s·round",
+        "errors",
+        "foreign",
+    ):
         table.add_column(column, justify="left" if column == "file" else "right", no_wrap=True)
     for c in costs:
         table.add_row(

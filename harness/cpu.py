@@ -1,7 +1,7 @@
 """CPU time of processes, exactly where the kernel knows it exactly, and pinning.
 
-The total comes from the scheduler (nanoseconds). The kernel only samples which part of it was user time, so a split
-needs some seconds of load behind it.
+The total comes from the scheduler (nanoseconds). The kernel only samples which part of it was user time, so a
+split needs some seconds of load behind it.
 """
 
 from __future__ import annotations

@@ -9,17 +9,21 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from harness import cpu, programs, waiting
 
-_OURS = re.compile(r"^\s*(daemon|worker_processes|worker_cpu_affinity|pid|master_process)\s[^;]*;", re.MULTILINE)
+_OURS = re.compile(
+    r"^\s*(daemon|worker_processes|worker_cpu_affinity|pid|master_process)\s[^;]*;", re.MULTILINE
+)
 _LISTEN = re.compile(r"^\s*listen\s+(?:\S*?:)?(\d+)([^;]*);", re.MULTILINE)
 
 
 class Nginx:
     """One nginx with its own folder; ends and leaves nothing when the ``with`` block does.
 
-    ``daemon``, ``pid`` and the number of workers are this class's own: lines that say otherwise are taken out.
+    ``daemon``, ``pid`` and the number of workers are this class's own: lines that say otherwise are taken
+    out.
     """
 
     def __init__(
@@ -31,7 +35,7 @@ class Nginx:
         cores: set[int] | None = None,
         argv: list[str] | None = None,
     ) -> None:
-        """Take the text; ``prefix`` is what its relative paths start from (its own temporary folder if not given)."""
+        """Take the text; its relative paths start from ``prefix``, or from a temporary folder."""
         self._folder = tempfile.TemporaryDirectory(prefix="tidegate-nginx-")
         self.folder = Path(self._folder.name)
         self._argv = argv or programs.nginx()
@@ -67,7 +71,7 @@ class Nginx:
         """Tell it to reload (HUP)."""
         os.kill(self.master, signal.SIGHUP)
 
-    def __enter__(self) -> Nginx:
+    def __enter__(self) -> Self:
         conf = self.folder / "nginx.conf"
         conf.write_text(self.text)
         for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
@@ -90,13 +94,15 @@ class Nginx:
             cpu.pin(self.workers, self._cores)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, tb: TracebackType | None
+    ) -> None:
         self._end()
 
     def _is_up(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise RuntimeError(f"ended with {self._process.returncode}")
+            raise waiting.GaveUp(f"nginx ended with {self._process.returncode}")
         return (self.folder / "nginx.pid").exists() and len(self.workers) >= self.workers_wanted
 
     def _end(self) -> None:

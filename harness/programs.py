@@ -33,4 +33,4 @@ def tool(name: str) -> list[str]:
 
 def tidegate() -> list[str]:
     """Give the start of a command line that runs this checkout's ``tidegate`` with the Python at work now."""
-    return [sys.executable, "-m", "tidegate"]
+    return [str(Path(sys.executable).parent / "tidegate")]

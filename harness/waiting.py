@@ -16,10 +16,15 @@ class TimedOutWaiting(AssertionError):
     """Something that had to happen did not."""
 
 
+class GaveUp(TimedOutWaiting):
+    """It cannot happen any more; raised by what is waited for."""
+
+
 def until(what: Callable[[], T], timeout: float = 10.0, every: float = 0.01, why: str = "") -> T:
     """Call ``what`` until it gives something true, and return that.
 
-    An exception of ``what`` counts as "not yet"; after ``timeout`` seconds ``TimedOutWaiting`` names the last one.
+    An exception of ``what`` counts as "not yet"; after ``timeout`` seconds ``TimedOutWaiting`` names the last
+    one.
     """
     end = time.monotonic() + timeout
     last: object = None
@@ -28,7 +33,9 @@ def until(what: Callable[[], T], timeout: float = 10.0, every: float = 0.01, why
             if got := what():
                 return got
             last = got
-        except Exception as e:
+        except GaveUp:
+            raise
+        except Exception as e:  # noqa: BLE001 - whatever it is, it may pass
             last = e
         if time.monotonic() >= end:
             raise TimedOutWaiting(f"{why or what!r}: not within {timeout} s; last: {last!r}")
@@ -38,7 +45,8 @@ def until(what: Callable[[], T], timeout: float = 10.0, every: float = 0.01, why
 def free_ports(count: int) -> list[int]:
     """Give ports of 127.0.0.1 on which nothing listens now, all different.
 
-    They are below the range from which the kernel takes ports for outgoing connections, so that none is lost to one.
+    They are below the range from which the kernel takes ports for outgoing connections, so that none is lost
+    to one.
     """
     found: list[int] = []
     for _ in range(_HIGHEST - _LOWEST):

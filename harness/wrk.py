@@ -85,17 +85,23 @@ def parse(output: str) -> Load:
     if not counted:
         raise ValueError(f"wrk gave no report:\n{output}")
     socket, status = _SOCKET.search(output), _STATUS.search(output)
-    errors = [int(n) for n in socket.groups()] if socket else [0, 0, 0, 0]
+    connect, read, write, timeout = (int(n) for n in socket.groups()) if socket else (0, 0, 0, 0)
     seconds = float(counted[2]) * _UNITS[counted[3]]
-    return Load(int(counted[1]), seconds, *errors, non_2xx=int(status[1]) if status else 0)
+    return Load(int(counted[1]), seconds, connect, read, write, timeout, int(status[1]) if status else 0)
 
 
 def run(
-    target: Target, *, seconds: int, connections: int = 32, cores: Sequence[int] = (), before: Sequence[str] = ()
+    target: Target,
+    *,
+    seconds: int,
+    connections: int = 32,
+    cores: Sequence[int] = (),
 ) -> Load:
     """Send requests for some whole seconds (wrk knows no others) and return what was counted."""
     pinned = ["taskset", "-c", ",".join(str(c) for c in cores)] if cores else []
     with tempfile.TemporaryDirectory(prefix="tidegate-wrk-") as name:
         argv = command(target, Path(name), seconds=seconds, connections=connections)
-        done = subprocess.run([*pinned, *argv], capture_output=True, text=True, check=False, timeout=seconds + 60)
+        done = subprocess.run(
+            [*pinned, *argv], capture_output=True, text=True, check=False, timeout=seconds + 60
+        )
     return parse(done.stdout + done.stderr)
