@@ -1,0 +1,87 @@
+-- What the keeper asks over push.sock (docs/contributing/contract.md, "The nginx instance").
+
+local cjson = require "cjson.safe"
+local conf = require "tidegate.settings"
+local counters = require "tidegate.counters"
+local entries = require "tidegate.entries"
+local node = require "tidegate.node"
+local store = require "tidegate.store"
+local wire = require "tidegate.wire"
+
+local STATUS = { conflict = 409, busy = 503, ["no memory"] = 507 }
+
+local _M = {}
+
+
+local function reply(status, value)
+    ngx.status = status
+    ngx.header.content_type = "application/json"
+    ngx.print(cjson.encode(value))
+    return ngx.exit(status)
+end
+
+
+local function body()
+    ngx.req.read_body()
+    local data = ngx.req.get_body_data()
+    if data then
+        return data
+    end
+    local name = ngx.req.get_body_file()
+    local file = name and io.open(name, "rb")
+    if not file then
+        return ""
+    end
+    data = file:read("*a")
+    file:close()
+    return data
+end
+
+
+function _M.delta()
+    local header, keys, values = wire.parse(body())
+    if not header then
+        return reply(400, { error = "malformed", message = keys })
+    end
+    local version, err, detail = store.apply(header, keys, values)
+    if version then
+        return reply(200, { version = version })
+    end
+    if err == "conflict" then
+        return reply(409, { error = err, version = detail })
+    end
+    return reply(STATUS[err] or 500, { error = err, key = detail })
+end
+
+
+function _M.status()
+    local now = store.version()
+    if now ~= entries.seen then
+        entries.sync(now)
+    end
+    local capacity, free = store.space()
+    return reply(200, {
+        version = now,
+        generation = conf.generation,
+        workers = ngx.worker.count(),
+        reported = node.reported(),
+        ready = entries.ready or false,
+        draining = node.is_draining(),
+        capacity = capacity,
+        free = free,
+    })
+end
+
+
+function _M.draining()
+    node.set_draining()
+    return reply(200, {})
+end
+
+
+function _M.counters()
+    return reply(200, counters.totals())
+end
+
+
+return _M

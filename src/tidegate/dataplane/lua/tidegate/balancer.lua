@@ -1,0 +1,86 @@
+-- The balancer phase: the next endpoint of the route's backend. "No endpoints" was answered before: leaving this phase by
+-- anything but a peer ends the request badly.
+
+local balancer = require "ngx.balancer"
+local entries = require "tidegate.entries"
+local router = require "tidegate.router"
+local store = require "tidegate.store"
+
+local var = ngx.var
+local set_current_peer = balancer.set_current_peer
+local set_more_tries = balancer.set_more_tries
+local set_timeouts = balancer.set_timeouts
+local get_last_failure = balancer.get_last_failure
+local version = store.version
+
+-- A peer that refuses at once: discard port of the loopback interface.
+local NOBODY, NOBODY_PORT = "127.0.0.1", 9
+
+local _M = {}
+
+
+local function backend_of(route)
+    local backend = route.backend
+    if not backend or backend.canary then
+        -- Primary or canary was decided in the set phase.
+        local id = var.tg_backend
+        backend = id ~= "" and entries.backend(id) or backend
+    end
+    return backend
+end
+
+
+-- Round robin.
+local function pick(backend)
+    local at = backend.next + 1
+    if at > backend.count then
+        at = 1
+    end
+    backend.next = at
+    return at
+end
+
+
+local function connect(backend)
+    local at = pick(backend)
+    local ok, err = set_current_peer(backend.hosts[at], backend.ports[at])
+    if not ok then
+        ngx.log(ngx.ERR, "endpoint ", backend.hosts[at], " of ", backend.id, ": ", err)
+    end
+end
+
+
+local function prepare_first_try(route)
+    if route.more_tries > 0 then
+        set_more_tries(route.more_tries)
+    end
+    local timeouts = route.timeouts
+    if timeouts then
+        set_timeouts(timeouts[1], timeouts[2], timeouts[3])
+    end
+end
+
+
+function _M.run()
+    local now = version()
+    if now ~= entries.seen then
+        entries.sync(now)
+    end
+    local route = entries.route(var.tg_route)
+    local backend = backend_of(route)
+    if backend and backend.epoch ~= entries.epoch then
+        entries.load_backend(backend)
+    end
+    if not backend or backend.count <= 0 then
+        -- The last endpoint went while the body was read, or between two tries.
+        set_current_peer(NOBODY, NOBODY_PORT)
+        return
+    end
+    if not get_last_failure() then
+        prepare_first_try(route)
+    end
+    connect(backend)
+end
+
+
+return _M

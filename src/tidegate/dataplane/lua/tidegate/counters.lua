@@ -1,0 +1,75 @@
+-- Requests per route and status class: counted in the worker's own memory, added once a second to the shared dict.
+--
+-- Only routes that were asked since the last time are touched. What a worker counted in its last second is lost if it is
+-- killed.
+
+local ffi = require "ffi"
+local entries = require "tidegate.entries"
+
+local totals = ngx.shared.tidegate_counters
+local var = ngx.var
+
+local CLASSES = 6       -- status div 100; 0 for what has none
+local new_counts = ffi.typeof("double[6]")
+
+local touched, count = {}, 0
+
+local _M = { lost = 0 }
+
+
+-- Log phase.
+function _M.log()
+    local route = entries.object(var.tg_route)
+    local counts = route.counts
+    if not counts then
+        counts = new_counts()
+        route.counts = counts
+    end
+    if not route.is_touched then
+        route.is_touched = true
+        count = count + 1
+        touched[count] = route
+    end
+    local status = ngx.status
+    local class = status >= 100 and status < 600 and (status - status % 100) / 100 or 0
+    counts[class] = counts[class] + 1
+end
+
+
+local function add(route)
+    for class = 0, CLASSES - 1 do
+        local n = route.counts[class]
+        if n > 0 then
+            local ok = totals:incr(route.id .. "\1" .. class, n, 0)
+            _M.lost = ok and _M.lost or _M.lost + n
+            route.counts[class] = 0
+        end
+    end
+    route.is_touched = false
+end
+
+
+function _M.flush()
+    local routes = touched
+    touched, count = {}, 0
+    for i = 1, #routes do
+        add(routes[i])
+    end
+end
+
+
+-- All totals: route id -> { status class -> requests }.
+function _M.totals()
+    local all = {}
+    for _, key in ipairs(totals:get_keys(0)) do
+        local id, class = key:match("^(.*)\1(%d)$")
+        if id then
+            all[id] = all[id] or {}
+            all[id][class .. "xx"] = totals:get(key)
+        end
+    end
+    return all
+end
+
+
+return _M

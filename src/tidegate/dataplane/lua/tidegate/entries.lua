@@ -1,0 +1,475 @@
+-- Entries as this worker has decoded them: hosts, routes, backends, certificates. Each is decoded when first asked for and
+-- forgotten when a delta changed it; nothing here ever walks over all of them because one changed.
+--
+-- Route and backend objects are one per id for as long as anything points at them, so that hosts hold routes and routes
+-- hold backends directly; a change empties the object (its `epoch` no longer matches) and the next use fills it again.
+-- A removed route keeps its last content for requests still on their way.
+
+local cjson = require "cjson.safe"
+local store = require "tidegate.store"
+local paths = require "tidegate.paths"
+local features = require "tidegate.features"
+local conf = require "tidegate.settings"
+
+local find, sub = string.find, string.sub
+local ipairs, pairs, type = ipairs, pairs, type
+
+local HOST_PREFIX = "h/main/"
+local BUCKET_PREFIX = "m/main/"
+local MEMO_LIMIT = 16384    -- names remembered as belonging to a wildcard or to no host
+local GONE_SECONDS = 300    -- how long a removed route stays known to requests in flight
+
+local _M = {
+    seen = 0,               -- version that everything decoded here is true for
+    epoch = 1,              -- raised to make every route and backend be read again
+    tls_epoch = 1,          -- raised when any t/ entry changed
+    draining = false,
+    values = {},            -- effective global settings
+}
+
+local hosts = {}            -- exact names and wildcards as keys -> host object
+local memo, memo_count = {}, 0
+local routes, backends = {}, {}
+local gone, gone_backends = {}, {}      -- id -> since when
+local tls_hosts, certificates = {}, {}
+local any_host              -- host object of "_", or false if there is none
+local forget = {}           -- by kind of entry
+
+
+local function read(key)
+    local text = store.read(key, _M.seen)
+    if not text then
+        return nil
+    end
+    local value, err = cjson.decode(text)
+    if type(value) ~= "table" then
+        ngx.log(ngx.ERR, "entry ", key, " cannot be read: ", err)
+        return nil
+    end
+    return value
+end
+
+
+-- Routes and backends ----------------------------------------------------------------------------------------------
+
+local function route_object(id)
+    local route = routes[id]
+    if not route then
+        route = { id = id, epoch = 0, fast = 0, fast_tls = 0 }
+        routes[id] = route
+    end
+    return route
+end
+
+
+local function backend_object(id)
+    local backend = backends[id]
+    if not backend then
+        backend = { id = id, epoch = 0, count = 0, next = 0 }
+        backends[id] = backend
+    end
+    return backend
+end
+
+
+-- Backend by id.
+function _M.backend(id)
+    return backend_object(id)
+end
+
+
+-- Fill a backend whose epoch is not the current one.
+function _M.load_backend(backend)
+    local entry = read("b/" .. backend.id) or {}
+    local peers = entry.e or {}
+    local hosts_of, ports = {}, {}
+    for i, peer in ipairs(peers) do
+        hosts_of[i] = find(peer[1], ":", 1, true) and "[" .. peer[1] .. "]" or peer[1]
+        ports[i] = peer[2]
+    end
+    backend.hosts, backend.ports, backend.count = hosts_of, ports, #peers
+    if backend.next >= #peers then
+        -- A start of its own for each worker, or all of them would favor the first endpoints.
+        backend.next = #peers > 0 and math.random(0, #peers - 1) or 0
+    end
+    backend.canary = nil
+    if type(entry.canary) == "table" then
+        backend.canary = entry.canary
+        backend.canary.object = backend_object(entry.canary.b)
+    end
+    if #peers == 0 then
+        gone_backends[backend.id] = gone_backends[backend.id] or ngx.now()
+    end
+    -- One that was swept is no longer told of changes, so it is read at each use.
+    backend.epoch = backend.is_swept and 0 or _M.epoch
+end
+
+
+local function known_profile(entry)
+    for _, id in ipairs { entry.p or "", entry.q or "" } do
+        if id == "" or conf.profiles[id] then
+            return id
+        end
+    end
+    return ""
+end
+
+
+-- A route is fast where a request needs nothing but its backend's next endpoint: `fast` on the plain port, `fast_without_tls`
+-- there on hosts that are not TLS, `fast_tls` on the TLS port. Each holds the epoch for which that is true.
+local function set_fast(route)
+    local redirect = route.https_redirect
+    local others = #route.early + #route.late - (redirect and 1 or 0)
+    local epoch = 0
+    if route.backend and not route.profile and others == 0 and not _M.draining then
+        epoch = _M.epoch
+    end
+    route.fast = redirect and 0 or epoch
+    route.fast_without_tls = redirect == "force" and 0 or epoch
+    route.fast_tls = conf.trusts_forwarded and redirect and 0 or epoch
+end
+
+
+-- Fill a route whose epoch is not the current one. Gives false if there is no such route (any more).
+function _M.load_route(route)
+    local entry = read("r/" .. route.id)
+    if not entry then
+        gone[route.id] = gone[route.id] or ngx.now()
+        return false
+    end
+    gone[route.id] = nil
+    route.entry = entry
+    route.backend = entry.b and backend_object(entry.b) or nil
+    local profile = known_profile(entry)
+    route.profile = profile ~= "" and "@p_" .. profile or nil
+    route.body_limit = conf.profiles[profile] or 0
+    features.prepare(route, _M.values)
+    route.epoch = _M.epoch
+    set_fast(route)
+    return true
+end
+
+
+-- Route object by id as it is, filled or not.
+function _M.object(id)
+    return route_object(id)
+end
+
+
+-- Route by id, for the phases that only have the id.
+function _M.route(id)
+    local route = route_object(id)
+    if route.epoch ~= _M.epoch then
+        _M.load_route(route)
+    end
+    return route
+end
+
+
+function forget.r(_, id)
+    local route = routes[id]
+    if route then
+        route.epoch, route.fast, route.fast_tls, route.fast_without_tls = 0, 0, 0, 0
+    end
+end
+
+
+function forget.b(_, id)
+    local backend = backends[id]
+    if backend then
+        backend.epoch, backend.count = 0, -1
+    end
+end
+
+
+-- Hosts ------------------------------------------------------------------------------------------------------------
+
+local TO_SLASH = { id = "", epoch = -1, fast = 0, fast_tls = 0, fast_without_tls = 0, adds_slash = true }
+
+
+local function is_same_match(a, b)
+    return a[1] == b[1] and a[2] == b[2]
+end
+
+
+-- Hand out each match of a list of rules once, with its target: a route, or a choice if rules have conditions.
+local function each_match(rules, take)
+    local i = 1
+    while rules[i] do
+        local first, last = i, i
+        while rules[last + 1] and is_same_match(rules[first], rules[last + 1]) do
+            last = last + 1
+        end
+        local target = route_object(rules[first][3])
+        if type(rules[first][4]) == "table" then
+            target = { choices = {}, fast = 0, fast_tls = 0, fast_without_tls = 0 }
+            for n = first, last do
+                local when = rules[n][4]
+                target.choices[#target.choices + 1] =
+                    { when = type(when) == "table" and when or nil, route = route_object(rules[n][3]) }
+            end
+        end
+        take(rules[first][1], rules[first][2], target)
+        i = last + 1
+    end
+end
+
+
+local function set_rules(host, rules, present)
+    each_match(rules or {}, function(kind, path, target)
+        host.paths:set(kind, path, present and target or nil)
+    end)
+end
+
+
+local function load_bucket(host, number)
+    local entry = read(BUCKET_PREFIX .. host.name .. "/" .. number)
+    set_rules(host, host.buckets[number], false)
+    host.buckets[number] = entry and entry.rules or {}
+    set_rules(host, host.buckets[number], true)
+end
+
+
+local function refresh_buckets(host)
+    local stale = host.stale
+    host.stale = nil
+    for number in pairs(stale) do
+        load_bucket(host, number)
+    end
+end
+
+
+local function load_host(name)
+    local entry = read(HOST_PREFIX .. name)
+    if not entry then
+        return nil
+    end
+    local host = { name = name, tls_epoch = 0, tls = false, buckets = {} }
+    host.paths = paths.new(entry.regex, TO_SLASH)
+    host.fallback = entry.d and route_object(entry.d)
+    set_rules(host, entry.rules, true)
+    for number = 0, (entry.n or 0) - 1 do
+        load_bucket(host, number)
+    end
+    hosts[name] = host
+    return host
+end
+
+
+local function wildcard_of(name)
+    local dot = find(name, ".", 1, true)
+    return dot and "*" .. sub(name, dot)
+end
+
+
+local function any()
+    if any_host == nil then
+        any_host = load_host("_") or false
+    end
+    return any_host or nil
+end
+
+
+-- Host object for the name of a request (lower case), or nil.
+function _M.host(name)
+    local host = hosts[name]
+    if host == nil then
+        host = memo[name]
+    end
+    if host == nil then
+        host = load_host(name)
+        if not host then
+            local wildcard = wildcard_of(name)
+            host = wildcard and (hosts[wildcard] or load_host(wildcard)) or any() or false
+            if memo_count >= MEMO_LIMIT then
+                memo, memo_count = {}, 0
+            end
+            memo[name], memo_count = host, memo_count + 1
+        end
+    end
+    if host and host.stale then
+        refresh_buckets(host)
+    end
+    return host or nil
+end
+
+
+-- Route that a host gives to paths which none of its rules match, or nil.
+function _M.fallback(host)
+    if host and host.fallback then
+        return host.fallback
+    end
+    local last = any()
+    return last and last.fallback
+end
+
+
+function forget.h(_, rest)
+    local name = sub(rest, find(rest, "/", 1, true) + 1)
+    hosts[name] = nil
+    memo, memo_count = {}, 0
+    if name == "_" then
+        any_host = nil
+    end
+end
+
+
+function forget.m(_, rest)
+    local name, number = rest:match("^[^/]+/(.+)/(%d+)$")
+    local host = hosts[name]
+    if host then
+        host.stale = host.stale or {}
+        host.stale[tonumber(number)] = true
+    end
+end
+
+
+-- Certificates -----------------------------------------------------------------------------------------------------
+
+local function tls_host(name)
+    local entry = tls_hosts[name]
+    if not entry then
+        entry = read("t/" .. name)
+        tls_hosts[name] = entry     -- only names that exist: unknown ones must not fill the memory
+    end
+    return entry
+end
+
+
+-- The t/ entry that answers for a server name: exact, then wildcard, then any; or nil.
+function _M.tls_host(name)
+    local entry = tls_host(name)
+    if not entry then
+        local wildcard = wildcard_of(name)
+        entry = wildcard and tls_host(wildcard)
+    end
+    return entry
+end
+
+
+-- Tell whether a host counts as TLS, which is what `ssl-redirect` asks (reference g.9).
+function _M.is_tls(host)
+    if host.tls_epoch ~= _M.tls_epoch then
+        host.tls = _M.tls_host(host.name) ~= nil
+        host.tls_epoch = _M.tls_epoch
+    end
+    return host.tls
+end
+
+
+-- Decoded certificate by id, made by `parse(entry)` once per worker and change; nil if there is none or it is broken.
+function _M.certificate(id, parse)
+    local certificate = certificates[id]
+    if not certificate then
+        local entry = read("c/" .. id)
+        certificate = entry and parse(entry)
+        certificates[id] = certificate or nil
+    end
+    return certificate
+end
+
+
+function forget.t(_, name)
+    tls_hosts[name] = nil
+    _M.tls_epoch = _M.tls_epoch + 1
+end
+
+
+function forget.c(_, id)
+    certificates[id] = nil
+end
+
+
+-- Following the store ----------------------------------------------------------------------------------------------
+
+local function forget_all()
+    hosts, memo, memo_count, any_host = {}, {}, 0, nil
+    tls_hosts, certificates = {}, {}
+    _M.epoch = _M.epoch + 1
+    _M.tls_epoch = _M.tls_epoch + 1
+end
+
+
+local function load_globals()
+    local entry = read("g")
+    _M.values = entry and entry.v or {}
+    local ready = read("s/ready")
+    _M.ready = ready ~= nil and ready.value == true
+end
+
+
+function forget.g()
+    forget_all()
+    _M.globals_stale = true
+end
+
+
+function forget.s()
+    _M.globals_stale = true
+end
+
+
+local function follow(version)
+    if version - _M.seen > store.LOGS_KEPT or version < _M.seen then
+        return false
+    end
+    for step = _M.seen + 1, version do
+        local keys = store.changes(step)
+        if not keys then
+            return false
+        end
+        for key in keys do
+            local kind = forget[sub(key, 1, 1)]
+            if kind then
+                kind(key, sub(key, 3))
+            end
+        end
+    end
+    return true
+end
+
+
+-- Bring this worker to the version in force: forget what the deltas since then changed, and nothing else.
+function _M.sync(version)
+    local followed = follow(version)
+    _M.seen = version
+    if not followed then
+        forget_all()
+        _M.globals_stale = true
+    end
+    if _M.globals_stale then
+        _M.globals_stale = false
+        load_globals()
+    end
+end
+
+
+-- Make all answers carry "Connection: close" from now on.
+function _M.drain(on)
+    if _M.draining ~= on then
+        _M.draining = on
+        _M.epoch = _M.epoch + 1
+    end
+end
+
+
+-- Drop the objects of routes that are gone for good, and backends that nothing uses any more. Called by a timer.
+function _M.sweep(now)
+    for id, since in pairs(gone) do
+        if now - since > GONE_SECONDS then
+            gone[id], routes[id] = nil, nil
+        end
+    end
+    for id, since in pairs(gone_backends) do
+        local backend = backends[id]
+        if not backend or backend.count > 0 then
+            gone_backends[id] = nil
+        elseif now - since > GONE_SECONDS then
+            gone_backends[id], backends[id] = nil, nil
+            backend.is_swept, backend.epoch, backend.count = true, 0, -1
+        end
+    end
+end
+
+
+return _M

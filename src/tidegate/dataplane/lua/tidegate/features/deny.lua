@@ -1,0 +1,18 @@
+-- A route whose protection could not be understood answers 503 and nothing else.
+
+local answers = require "tidegate.answers"
+
+local _M = {}
+
+
+local function refuse()
+    return answers.status(503)
+end
+
+
+function _M.prepare(_, route)
+    return route.entry.deny and refuse
+end
+
+
+return _M

@@ -1,0 +1,24 @@
+-- `upstream-vhost`: the Host header that the backend sees. The value is a list of literal, variable name, literal, …
+
+local var = ngx.var
+local concat = table.concat
+
+local _M = {}
+
+
+function _M.prepare(get)
+    local parts = get "upstream_vhost"
+    if not parts then
+        return nil
+    end
+    return function()
+        local text = {}
+        for i = 1, #parts do
+            text[i] = i % 2 == 1 and parts[i] or var[parts[i]] or ""
+        end
+        var.tg_upstream_host = concat(text)
+    end
+end
+
+
+return _M

@@ -1,0 +1,86 @@
+-- Start-up: in the master before workers exist, and in each worker.
+
+local wire = require "tidegate.wire"
+local store = require "tidegate.store"
+local conf = require "tidegate.settings"
+
+local TICK = 1                  -- seconds between the housekeeping rounds of a worker
+local RESTORE = "restore"       -- file in the instance folder, written by the keeper before a start
+
+local _M = {}
+
+
+local function read_file(name)
+    local file = io.open(name, "rb")
+    if not file then
+        return nil
+    end
+    local text = file:read("*a")
+    file:close()
+    return text
+end
+
+
+-- Fill an empty store from the keeper's file, so that the first request of a new master is answered right.
+local function restore()
+    local text = not store.is_filled() and read_file(RESTORE)
+    if not text then
+        return
+    end
+    local header, keys, values = wire.parse(text)
+    local ok, err
+    if header then
+        ok, err = store.restore(header, keys, values)
+    else
+        err = keys
+    end
+    if not ok then
+        ngx.log(ngx.EMERG, "the entries of the last run could not be restored: ", err)
+    end
+end
+
+
+-- In init_by_lua. All modules are loaded here, before workers lose the right to read their files.
+function _M.master(given)
+    conf.take(given)
+    restore()
+    require "tidegate.health"
+    require "tidegate.admin"
+    -- Globals, because require() in a request's phase would end the JIT's trace.
+    tidegate_http = require("tidegate.router").http
+    tidegate_https = require("tidegate.router").https
+    tidegate_balance = require("tidegate.balancer").run
+    tidegate_log = require("tidegate.counters").log
+    tidegate_certificate = require("tidegate.tls").run
+    collectgarbage("collect")
+end
+
+
+local function tick(premature)
+    local entries = require "tidegate.entries"
+    local counters = require "tidegate.counters"
+    local node = require "tidegate.node"
+    counters.flush()
+    if premature then
+        return
+    end
+    local now = store.version()
+    if now ~= entries.seen then
+        entries.sync(now)
+    end
+    entries.drain(node.is_draining())
+    entries.sweep(ngx.now())
+end
+
+
+-- In init_worker_by_lua.
+function _M.worker()
+    math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
+    require("tidegate.node").report()
+    local entries = require "tidegate.entries"
+    entries.sync(store.version())
+    assert(ngx.timer.every(TICK, tick))
+end
+
+
+return _M

@@ -1,0 +1,145 @@
+-- The set phase of the entry servers: decides which route a request takes and what happens to it.
+--
+-- The answer is the route's id, kept in $tg_route for the later phases. Whatever is not plain proxying leaves the name of a
+-- named location in $tg_jump, to which nginx then goes. The common case must stay short: one table look-up for the host,
+-- one for the path, no calls that the JIT cannot compile, nothing allocated.
+
+local entries = require "tidegate.entries"
+local store = require "tidegate.store"
+local conditions = require "tidegate.conditions"
+local canary = require "tidegate.canary"
+local lookup = require("tidegate.paths").lookup
+
+local var = ngx.var
+local version = store.version
+local tonumber = tonumber
+
+local NOTHING = { id = "" }
+local DEFAULT_PROFILE = "@p_"
+local DRAIN = "@drain"      -- ends keepalive, then goes where $tg_jump_on says
+
+local _M = {}
+
+
+-- Go to a named location instead of the entry location.
+local function jump(route, location)
+    if entries.draining then
+        var.tg_jump_on = location
+        location = DRAIN
+    end
+    var.tg_jump = location
+    return route.id
+end
+
+
+local function add_slash()
+    local query = var.args
+    var.tg_location = var.scheme .. "://" .. var.http_host .. var.uri .. "/" .. (query and "?" .. query or "")
+    return jump(NOTHING, "@r301")
+end
+
+
+local function run(steps, route, host, is_tls)
+    for i = 1, #steps do
+        local location = steps[i](route, host, is_tls, entries)
+        if location then
+            return location
+        end
+    end
+end
+
+
+local function is_too_large(route)
+    local limit = route.body_limit
+    local length = limit > 0 and tonumber(var.content_length)
+    return length and length > limit
+end
+
+
+-- Everything that the short way does not cover. The body limit is judged here because a jump to a named location passes
+-- the place where nginx judges it; bodies without a length are judged by nginx as they are read.
+local function decide(route, host, is_tls)
+    if route and route.choices then
+        route = conditions.choose(route.choices)
+    end
+    if route and route.adds_slash then
+        return add_slash()
+    end
+    route = route or entries.fallback(host)
+    if not route or (route.epoch ~= entries.epoch and not entries.load_route(route)) then
+        return jump(NOTHING, "@e404")
+    end
+    local location = run(route.early, route, host, is_tls)
+    if location then
+        return jump(route, location)
+    end
+    local backend = route.backend
+    if not backend then
+        return jump(route, "@e404")
+    end
+    if backend.epoch ~= entries.epoch then
+        entries.load_backend(backend)
+    end
+    if backend.canary then
+        backend = canary.choose(backend, entries)
+        var.tg_backend = backend.id
+    end
+    if backend.count == 0 then
+        return jump(route, "@e503")
+    end
+    location = run(route.late, route, host, is_tls)
+    if location then
+        return jump(route, location)
+    end
+    if route.profile and is_too_large(route) then
+        return jump(route, "@e413")
+    end
+    if route.profile or entries.draining then
+        return jump(route, route.profile or DEFAULT_PROFILE)
+    end
+    return route.id
+end
+
+
+local function find_route()
+    local now = version()
+    if now ~= entries.seen then
+        entries.sync(now)
+    end
+    local host = entries.host(var.host)
+    if host then
+        return lookup(host.paths, var.uri), host
+    end
+end
+
+
+local function is_open(route)
+    local backend = route.backend
+    return backend.count > 0 and not backend.canary
+end
+
+
+-- Set phase of the plain port.
+function _M.http()
+    local route, host = find_route()
+    if route then
+        local epoch = entries.epoch
+        if (route.fast == epoch or (route.fast_without_tls == epoch and not entries.is_tls(host))) and is_open(route) then
+            return route.id
+        end
+    end
+    return decide(route, host, false)
+end
+
+
+-- Set phase of the TLS port.
+function _M.https()
+    local route, host = find_route()
+    if route and route.fast_tls == entries.epoch and is_open(route) then
+        return route.id
+    end
+    return decide(route, host, true)
+end
+
+
+return _M

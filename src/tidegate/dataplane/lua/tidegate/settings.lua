@@ -1,0 +1,23 @@
+-- What nginx.conf tells the Lua side about itself: fixed for the life of a configuration generation.
+
+local _M = {
+    generation = "",        -- id of the configuration
+    profiles = {},          -- location profile id -> largest body in bytes, 0 for no limit
+    https_port = 443,
+    trusts_forwarded = false,   -- X-Forwarded-Proto of trusted peers decides the effective scheme
+    timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
+    tries = 3,              -- where the global settings do not say
+}
+
+
+function _M.take(given)
+    for name, value in pairs(given) do
+        if _M[name] == nil then
+            error("unknown setting " .. name, 2)
+        end
+        _M[name] = value
+    end
+end
+
+
+return _M

@@ -1,0 +1,44 @@
+-- The wire form of a delta (see tidegate/model/_deltas.py): one line of JSON, then records. Reading only.
+
+local cjson = require "cjson.safe"
+
+local byte, find, sub = string.byte, string.find, string.sub
+
+local RECORD = 8        -- bytes before key and value
+local SET, DELETE = 83, 68
+
+local _M = {}
+
+
+-- Give header (table), keys (array) and values (array, false for a deletion), or nil and the reason.
+function _M.parse(body)
+    local line_end = find(body, "\n", 1, true)
+    local header = line_end and cjson.decode(sub(body, 1, line_end - 1))
+    if type(header) ~= "table" or type(header.version) ~= "number" or type(header.base) ~= "number" then
+        return nil, "no header"
+    end
+    local keys, values, n = {}, {}, 0
+    local at, size = line_end + 1, #body
+    while at <= size do
+        local op, _, k1, k2, v1, v2, v3, v4 = byte(body, at, at + RECORD - 1)
+        if not v4 or (op ~= SET and op ~= DELETE) then
+            return nil, "not a record at byte " .. at
+        end
+        local key_at = at + RECORD
+        local value_at = key_at + k1 * 256 + k2
+        at = value_at + ((v1 * 256 + v2) * 256 + v3) * 256 + v4
+        if at > size + 1 then
+            return nil, "cut inside a record"
+        end
+        n = n + 1
+        keys[n] = sub(body, key_at, value_at - 1)
+        values[n] = op == SET and sub(body, value_at, at - 1)
+    end
+    if header.count ~= n then
+        return nil, n .. " records, the header says " .. tostring(header.count)
+    end
+    return header, keys, values
+end
+
+
+return _M

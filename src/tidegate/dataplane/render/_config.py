@@ -1,0 +1,176 @@
+"""The whole of ``nginx.conf``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.dataplane.install import Installation
+from tidegate.dataplane.render import _forwarding, _profiles, _servers
+from tidegate.model import NodeSettings, Profile
+
+LUA_FOLDER = Path(__file__).parents[1] / "lua"
+"""Holds the package ``tidegate`` of the Lua side."""
+
+_LOG_FORMAT = (
+    '{"time":"$time_iso8601","msec":$msec,"pid":$pid,"request_id":"$tg_request_id","client":"$remote_addr",'
+    '"method":"$request_method","host":"$host","uri":"$request_uri","protocol":"$server_protocol","status":$status,'
+    '"bytes":$bytes_sent,"request_time":$request_time,"route":"$tg_route","upstream":"$upstream_addr",'
+    '"upstream_status":"$upstream_status","upstream_time":"$upstream_response_time"}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A configuration, and what the keeper must know of it."""
+
+    text: str
+    generation: str
+    """Twelve hex digits made of the content."""
+    profiles: dict[str, int]
+    """Ids of the location profiles, each with its largest body in bytes (0: no limit)."""
+    listeners: tuple[tuple[str, int], ...]
+    """Address and port of every TCP socket."""
+    workers: int
+
+
+def render(
+    node: NodeSettings,
+    profiles: Collection[Profile],
+    installation: Installation,
+    *,
+    worker_user: str | None = None,
+) -> Rendered:
+    """Give the configuration for these settings and profiles; the same input gives the same bytes.
+
+    ``worker_user`` is the account that workers run as, if the master runs as root.
+    """
+    every = _profiles.all_profiles(profiles)
+    limits = {profile.id: _profiles.body_limit(profile, node) for profile in every}
+    body = "\n".join(_lines(node, every, installation, worker_user))
+    generation = hashlib.sha256(body.encode()).hexdigest()[:12]
+    text = body.replace(_INIT, _init(node, generation, limits)) + "\n"
+    ports = (node.http_port, node.https_port, node.status_port)
+    listeners = tuple((address, port) for port in ports for address in node.bind_addresses)
+    return Rendered(text, generation, limits, listeners, node.workers)
+
+
+_INIT = "init_by_lua_block { }"
+
+
+def _init(node: NodeSettings, generation: str, limits: dict[str, int]) -> str:
+    known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
+    return f"""init_by_lua_block {{
+        require("tidegate.init").master {{
+            generation = "{generation}",
+            https_port = {node.https_port},
+            trusts_forwarded = {str(_forwarding.trusts_forwarded(node)).lower()},
+            timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
+            profiles = {{ {known} }},
+        }}
+    }}"""
+
+
+def _lines(node: NodeSettings, profiles: list[Profile], installation: Installation, user: str | None) -> Iterator[str]:
+    yield "daemon off;"
+    if user:
+        yield f"user {user};"
+    yield "pid nginx.pid;"
+    yield "error_log stderr notice;"
+    yield f"worker_processes {node.workers};"
+    yield f"worker_shutdown_timeout {node.worker_shutdown_timeout}s;"
+    yield from installation.module_lines()
+    yield "events {"
+    yield f"    worker_connections {node.worker_connections};"
+    yield "}"
+    yield "http {"
+    for line in _http(node, installation):
+        yield f"    {line}"
+    for block in (
+        _upstream(node),
+        _servers.entry(node, profiles, tls=False),
+        _servers.entry(node, profiles, tls=True),
+        _servers.status(node),
+        _servers.push(),
+    ):
+        for line in block:
+            yield f"    {line}"
+    yield "}"
+
+
+def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
+    yield f'lua_package_path "{LUA_FOLDER}/?.lua;{LUA_FOLDER}/?/init.lua;{installation.lua_path}";'
+    yield f'lua_package_cpath "{installation.lua_cpath}";'
+    yield f"lua_shared_dict tidegate_store {node.store_bytes};"
+    yield "lua_shared_dict tidegate_control 1m;"
+    yield "lua_shared_dict tidegate_counters 16m;"
+    # Tenants' patterns run with a bound on backtracking, and each is compiled once per worker.
+    yield "lua_regex_match_limit 100000;"
+    yield "lua_regex_cache_max_entries 16384;"
+    yield _INIT
+    yield "init_worker_by_lua_block { require('tidegate.init').worker() }"
+    for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        yield f"{'client_body' if name == 'body' else name}_temp_path temp-{name};"
+    yield from _log(node)
+    yield from _clients(node)
+    yield from _backends(node)
+    yield from _forwarding.http_lines(node)
+
+
+def _log(node: NodeSettings) -> Iterator[str]:
+    yield "uninitialized_variable_warn off;"
+    if node.access_log == "off":
+        yield "access_log off;"
+    else:
+        yield f"log_format tidegate escape=json '{_LOG_FORMAT}';"
+        yield f"access_log {node.access_log} tidegate;"
+
+
+def _clients(node: NodeSettings) -> Iterator[str]:
+    count, size = node.large_client_header_buffers
+    yield f"keepalive_timeout {node.keepalive_timeout}s;"
+    yield f"keepalive_requests {node.keepalive_requests};"
+    yield f"client_header_timeout {node.client_header_timeout}s;"
+    yield f"client_body_timeout {node.client_body_timeout}s;"
+    yield f"client_header_buffer_size {node.client_header_buffer_size};"
+    yield f"large_client_header_buffers {count} {size};"
+    yield f"client_body_buffer_size {node.client_body_buffer_size};"
+    yield f"client_max_body_size {node.body_size};"
+    yield f"http2 {_switch(node.http2)};"
+    yield f"http2_max_concurrent_streams {node.http2_max_concurrent_streams};"
+    yield f"underscores_in_headers {_switch(node.underscores_in_headers)};"
+    yield f"ignore_invalid_headers {_switch(node.ignore_invalid_headers)};"
+    yield f"server_tokens {_switch(node.server_tokens)};"
+    yield "reset_timedout_connection on;"
+    yield "tcp_nodelay on;"
+    yield "default_type text/html;"
+
+
+def _backends(node: NodeSettings) -> Iterator[str]:
+    yield "proxy_http_version 1.1;"
+    yield f"proxy_connect_timeout {node.connect_timeout}s;"
+    yield f"proxy_send_timeout {node.send_timeout}s;"
+    yield f"proxy_read_timeout {node.read_timeout}s;"
+    yield f"proxy_buffering {_switch(node.buffering)};"
+    yield "proxy_buffer_size 4k;"
+    yield "proxy_buffers 4 4k;"
+    yield "proxy_redirect off;"
+    yield "proxy_next_upstream error timeout;"
+
+
+def _upstream(node: NodeSettings) -> Iterator[str]:
+    yield "upstream tidegate {"
+    yield "    server 0.0.0.1;  # replaced by the balancer"
+    yield "    balancer_by_lua_block { tidegate_balance() }"
+    if node.upstream_keepalive_connections:
+        yield f"    keepalive {node.upstream_keepalive_connections};"
+        yield f"    keepalive_timeout {node.upstream_keepalive_timeout}s;"
+        yield f"    keepalive_requests {node.upstream_keepalive_requests};"
+        yield f"    keepalive_time {node.upstream_keepalive_time}s;"
+    yield "}"
+
+
+def _switch(value: bool) -> str:
+    return "on" if value else "off"

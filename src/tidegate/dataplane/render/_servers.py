@@ -1,0 +1,111 @@
+"""The server blocks: two entries (plain and TLS), the status port, and the socket that the keeper pushes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tidegate.dataplane.render import _forwarding, _profiles
+from tidegate.model import NodeSettings, Profile
+
+_ANSWERS = (400, 401, 403, 404, 405, 413, 421, 429, 502, 503, 504)
+_REDIRECTS = range(300, 309)
+
+
+def _indented(lines: Iterable[str], by: int = 4) -> Iterator[str]:
+    return (" " * by + line for line in lines)
+
+
+def _listen(node: NodeSettings, port: int, options: str) -> Iterator[str]:
+    for address in node.bind_addresses:
+        if ":" in address:
+            yield f"listen [{address}]:{port} {options} ipv6only=on;"
+        else:
+            yield f"listen {address}:{port} {options};"
+
+
+def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iterator[str]:
+    """Give the server block that takes clients' requests, on the plain or on the TLS port."""
+    proxy = " proxy_protocol" if node.use_proxy_protocol else ""
+    yield "server {"
+    if tls:
+        yield from _indented(_listen(node, node.https_port, f"ssl default_server{proxy}"))
+        yield from _indented(_tls(node))
+        yield from _indented(_forwarding.server_lines(node, "https", 443))
+    else:
+        yield from _indented(_listen(node, node.http_port, f"default_server{proxy}"))
+        yield from _indented(_forwarding.server_lines(node, "http", node.http_port))
+    yield from _indented(_routing("https" if tls else "http"))
+    yield from _indented(_answers())
+    for profile in profiles:
+        yield from _indented(_profiles.location(profile))
+    yield "}"
+
+
+def _routing(scheme: str) -> Iterator[str]:
+    # The Lua side decides before nginx chooses a location. Whatever is not plain proxying to the default profile jumps
+    # to a named location: 418 is only the vehicle, for error_page is nginx's one jump whose target may be a variable.
+    yield "server_name _;"
+    yield "set $tg_jump '';"
+    yield "set $tg_jump_on '';"
+    yield "set $tg_location '';"
+    yield "set $tg_backend '';"
+    yield f"set_by_lua_block $tg_route {{ return tidegate_{scheme}() }}"
+    yield "error_page 418 = $tg_jump;"
+    yield "recursive_error_pages on;"
+    yield "if ($tg_jump) { return 418; }"
+    yield "log_by_lua_block { tidegate_log() }"
+    yield "location / { proxy_pass http://tidegate; }"
+    yield "location @drain {"
+    yield "    keepalive_timeout 0;"
+    yield "    error_page 418 = $tg_jump_on;"
+    yield "    return 418;"
+    yield "}"
+
+
+def _answers() -> Iterator[str]:
+    for code in _ANSWERS:
+        yield f"location @e{code} {{ return {code}; }}"
+    for code in _REDIRECTS:
+        yield f"location @r{code} {{ return {code} $tg_location; }}"
+
+
+def _tls(node: NodeSettings) -> Iterator[str]:
+    # Made by ensure_default_certificate() in the state folder; the certificate phase replaces it.
+    yield "ssl_certificate ../../default.crt;"
+    yield "ssl_certificate_key ../../default.key;"
+    yield f"ssl_protocols {' '.join(node.ssl_protocols)};"
+    yield f"ssl_ciphers {node.ssl_ciphers};"
+    yield "ssl_prefer_server_ciphers on;"
+    yield f"ssl_session_cache shared:tidegate_tls:{node.ssl_session_cache_bytes};"
+    yield f"ssl_session_timeout {node.ssl_session_timeout}s;"
+    yield f"ssl_session_tickets {'on' if node.ssl_session_tickets else 'off'};"
+    yield f"ssl_buffer_size {node.ssl_buffer_size};"
+    yield "ssl_certificate_by_lua_block { tidegate_certificate() }"
+
+
+def status(node: NodeSettings) -> Iterator[str]:
+    """Give the server block of the status port. Nothing there changes state."""
+    yield "server {"
+    yield from _indented(_listen(node, node.status_port, "default_server"))
+    yield "    access_log off;"
+    yield "    keepalive_timeout 10s;"
+    yield "    location / { return 404; }"
+    for name in ("healthz", "readyz", "metrics"):
+        yield f"    location = /{name} {{ content_by_lua_block {{ require('tidegate.health').{name}() }} }}"
+    yield "}"
+
+
+def push() -> Iterator[str]:
+    """Give the server block behind the keeper's socket."""
+    yield "server {"
+    yield "    listen unix:push.sock;"
+    yield "    access_log off;"
+    yield "    client_max_body_size 0;"
+    yield "    client_body_buffer_size 16m;"
+    yield "    client_body_in_single_buffer on;"
+    yield "    keepalive_timeout 1h;"
+    yield "    keepalive_requests 1000000000;"
+    yield "    location / { return 404; }"
+    for name in ("delta", "status", "draining", "counters"):
+        yield f"    location = /{name} {{ content_by_lua_block {{ require('tidegate.admin').{name}() }} }}"
+    yield "}"
