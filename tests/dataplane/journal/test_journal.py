@@ -16,9 +16,9 @@ from tidegate.dataplane.journal import (
     Journal,
     Malformed,
     _compaction,
-    _files,
     _journal,
     _state,
+    files,
     for_nginx,
     history,
 )
@@ -34,7 +34,7 @@ def entries(folder: Path) -> dict[str, bytes]:
 
 
 def only_segment(folder: Path) -> Path:
-    return _files.segment(folder, _files.segments(folder)[-1])
+    return files.segment(folder, files.segments(folder)[-1])
 
 
 def test_what_is_appended_is_there_after_reopening(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_an_end_torn_anywhere_is_cut_and_the_rest_is_kept(tmp_path: Path) -> Non
     for cut in range(len(data) + 1):
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
-        _files.segment(folder, 1).write_bytes(data[:cut])
+        files.segment(folder, 1).write_bytes(data[:cut])
         kept = max(n for n, size in enumerate(sizes) if size <= cut)
         assert entries(folder) == states[kept]
         journal = Journal(folder)
@@ -194,7 +194,7 @@ def test_a_snapshot_larger_than_one_part_is_read_whole(tmp_path: Path) -> None:
     _compaction.compact(tmp_path, upto)
     journal.compacted(upto)
     assert not journal.compaction_due
-    _files.segment(tmp_path, upto).unlink()
+    files.segment(tmp_path, upto).unlink()
     journal.close()
     assert entries(tmp_path) == changes
     assert Journal(tmp_path).version == 1
@@ -222,9 +222,9 @@ def test_history_is_pruned_from_its_old_end(tmp_path: Path) -> None:
         journal.append(delta(version, version - 1, {"a": bytes(1000)}))
         journal.rotate()
     _compaction.prune(tmp_path, 4, most=2500)
-    assert _files.segments(tmp_path) == [3, 4, 5, 6]
-    _compaction.prune(tmp_path, 4, now=_files.segment(tmp_path, 4).stat().st_mtime + 8 * 24 * 3600)
-    assert _files.segments(tmp_path) == [5, 6]
+    assert files.segments(tmp_path) == [3, 4, 5, 6]
+    _compaction.prune(tmp_path, 4, now=files.segment(tmp_path, 4).stat().st_mtime + 8 * 24 * 3600)
+    assert files.segments(tmp_path) == [5, 6]
     journal.close()
 
 

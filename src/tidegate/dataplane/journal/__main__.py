@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from tidegate.dataplane.journal import _compaction, _files, _state
+from tidegate.dataplane.journal import _compaction, _state, files
 
 _WRONG_USE = 2
 _WORLD_FAILED = 3
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
             _compaction.compact(folder, int(last))
         else:
             state = _state.load(folder, more=memoryview(sys.stdin.buffer.read()))
-            _files.write_atomically(Path(last), state.delta(objects=work == "dump"))
+            files.write_atomically(Path(last), state.delta(objects=work == "dump"))
     except OSError as e:
         sys.stderr.write(f"{work}: {e.strerror}: {e.filename or folder}\n")
         return _WORLD_FAILED

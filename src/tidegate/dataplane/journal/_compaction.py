@@ -6,7 +6,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from tidegate.dataplane.journal import _files, _state
+from tidegate.dataplane.journal import _state, files
 
 MOST_HISTORY = 64 * 1024 * 1024
 """Bytes of merged segments that stay readable as history."""
@@ -21,10 +21,10 @@ def compact(folder: Path, upto: int) -> None:
     Raises ``OSError``; the old snapshot is in force then.
     """
     state = _state.load(folder, upto)
-    _files.write_atomically(_files.snapshot(folder, upto), state.snapshot())
-    for number in _files.snapshots(folder):
+    files.write_atomically(files.snapshot(folder, upto), state.snapshot())
+    for number in files.snapshots(folder):
         if number < upto:
-            _files.snapshot(folder, number).unlink(missing_ok=True)
+            files.snapshot(folder, number).unlink(missing_ok=True)
     prune(folder, upto)
 
 
@@ -32,8 +32,8 @@ def prune(folder: Path, upto: int, now: float | None = None, most: int = MOST_HI
     """Remove merged segments (up to number `upto`) that are too old, or the oldest where they are too much."""
     oldest = (time.time() if now is None else now) - LONGEST_HISTORY
     room = most
-    for number in reversed([n for n in _files.segments(folder) if n <= upto]):
-        path = _files.segment(folder, number)
+    for number in reversed([n for n in files.segments(folder) if n <= upto]):
+        path = files.segment(folder, number)
         with contextlib.suppress(FileNotFoundError):
             found = path.stat()
             room -= found.st_size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.dataplane.journal import _files, _records, _wire
+from tidegate.dataplane.journal import _records, _wire, files
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -43,8 +43,8 @@ def history(state_dir: Path, *, since: float = 0.0, key: str = "") -> Iterator[C
     """
     folder = state_dir / "journal"
     start = key.encode()
-    for number in _files.segments(folder):
-        path = _files.segment(folder, number)
+    for number in files.segments(folder):
+        path = files.segment(folder, number)
         try:
             if path.stat().st_mtime < since:
                 continue

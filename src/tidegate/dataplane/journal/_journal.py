@@ -11,7 +11,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from tidegate.dataplane.journal import _files, _records, _wire
+from tidegate.dataplane.journal import _records, _wire, files
 
 LEAST_COMPACTION = 4 * 1024 * 1024
 """Bytes of journal below which nothing is merged: replayed within a tenth of a second."""
@@ -25,7 +25,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         """Open or begin the journal in `folder`; a torn end of it is cut off. Raises ``OSError``."""
-        folder.mkdir(mode=_files.FOLDER_MODE, parents=True, exist_ok=True)
+        folder.mkdir(mode=files.FOLDER_MODE, parents=True, exist_ok=True)
         self.folder = folder
         self.version = 0
         """The version that is kept, on disk or in memory."""
@@ -43,12 +43,12 @@ class Journal:
         self._open()
 
     def _open(self) -> None:
-        taken = _files.snapshots(self.folder)
+        taken = files.snapshots(self.folder)
         after = taken[-1] if taken else 0
         if taken:
-            self._snapshot_bytes = self._follow(_files.snapshot(self.folder, after))
-        numbers = [n for n in _files.segments(self.folder) if n > after]
-        sizes = [self._follow(_files.segment(self.folder, n)) for n in numbers]
+            self._snapshot_bytes = self._follow(files.snapshot(self.folder, after))
+        numbers = [n for n in files.segments(self.folder) if n > after]
+        sizes = [self._follow(files.segment(self.folder, n)) for n in numbers]
         self._number = numbers[-1] if numbers else after + 1
         self._size = sizes[-1] if sizes else 0
         self._closed_bytes = sum(sizes[:-1])
@@ -68,9 +68,9 @@ class Journal:
         return end
 
     def _open_segment(self, number: int) -> int:
-        path = _files.segment(self.folder, number)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _files.FILE_MODE)
-        _files.sync_folder(self.folder)
+        path = files.segment(self.folder, number)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, files.FILE_MODE)
+        files.sync_folder(self.folder)
         return fd
 
     @property
@@ -115,8 +115,8 @@ class Journal:
             if self._torn:
                 os.ftruncate(self._fd, self._size)
                 self._torn = False
-            _files.write_all(self._fd, _records.head(delta))
-            _files.write_all(self._fd, delta)
+            files.write_all(self._fd, _records.head(delta))
+            files.write_all(self._fd, delta)
         except OSError as e:
             self.trouble = e.strerror or str(e)
             self._torn = True
@@ -137,7 +137,7 @@ class Journal:
         """Try whether the disk takes data again, with as much as the smallest compaction needs."""
         probe = self.folder / "probe"
         try:
-            fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, _files.FILE_MODE)
+            fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, files.FILE_MODE)
             try:
                 os.posix_fallocate(fd, 0, LEAST_COMPACTION)
             finally:
@@ -178,9 +178,9 @@ class Journal:
 
     def compacted(self, upto: int) -> None:
         """Take note that a snapshot of everything up to segment `upto` is there."""
-        self._snapshot_bytes = _files.snapshot(self.folder, upto).stat().st_size
-        later = [n for n in _files.segments(self.folder) if upto < n < self._number]
-        self._closed_bytes = sum(_files.segment(self.folder, n).stat().st_size for n in later)
+        self._snapshot_bytes = files.snapshot(self.folder, upto).stat().st_size
+        later = [n for n in files.segments(self.folder) if upto < n < self._number]
+        self._closed_bytes = sum(files.segment(self.folder, n).stat().st_size for n in later)
 
     def close(self) -> None:
         """Close the file."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidegate.dataplane.journal import _files, _records, _wire
+from tidegate.dataplane.journal import _records, _wire, files
 
 _CHUNK = 1024 * 1024
 """Bytes of entries in one record of a snapshot, so that no reader needs more than this at once."""
@@ -97,14 +97,14 @@ def load(folder: Path, upto: int | None = None, more: memoryview | None = None) 
 
 def _load(folder: Path, upto: int | None, more: memoryview | None) -> State:
     state = State()
-    taken = _files.snapshots(folder)
+    taken = files.snapshots(folder)
     after = taken[-1] if taken else 0
-    numbers = [n for n in _files.segments(folder) if n > after and (upto is None or n <= upto)]
+    numbers = [n for n in files.segments(folder) if n > after and (upto is None or n <= upto)]
     if taken:
-        for kept in _records.walk(_records.read(_files.snapshot(folder, after))):
+        for kept in _records.walk(_records.read(files.snapshot(folder, after))):
             state.add_part(kept)
-    files = [_records.read(_files.segment(folder, n)) for n in numbers]
-    for data in [*files, *([more] if more is not None else [])]:
+    contents = [_records.read(files.segment(folder, n)) for n in numbers]
+    for data in [*contents, *([more] if more is not None else [])]:
         for kept in _records.walk(data):
             state.apply(kept)
     return state
