@@ -25,3 +25,12 @@ quietly() {
     printf '%s\n' "$output" >&2
     return 1
 }
+
+# Where Tidegate installs what it runs. The installer in src/tidegate/dataplane/install looks in the same order.
+cache_folder() {
+    cache=${TIDEGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tidegate}
+    case $cache in
+        /*) printf '%s\n' "$cache" ;;
+        *) printf '%s/%s\n' "$PWD" "$cache" ;;
+    esac
+}
