@@ -1,11 +1,13 @@
+# shellcheck shell=sh
 # For the scripts beside it: how they speak. Sourced by sh; needs $steps where step is used.
 
 say() {
     printf '      %s\n' "$*"
 }
 
+# step NUMBER TEXT
 step() {
-    printf '[%s/%s] %s\n' "$1" "$steps" "$2"
+    printf '[%s/%s] %s\n' "$1" "${steps:?}" "$2"
 }
 
 done_with() {

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # For scripts/setup: a Python that fits, and a virtual environment with pip. Sourced by sh.
 #
 # Debian splits Python: there may be none, or `python3` without the ensurepip of `venv` (package python3-venv). As root
