@@ -1,6 +1,8 @@
 -- How luacheck judges the Lua of the data plane: nginx's Lua API on LuaJIT, nothing global.
 std = "ngx_lua+tidegate"
 max_line_length = 110
+max_comment_line_length = 125
+max_string_line_length = 125
 -- A feature takes what its interface hands it, needed or not, and methods take self.
 ignore = { "212/self", "212/_.*" }
 
@@ -15,3 +17,6 @@ stds.tidegate = {
         },
     },
 }
+
+-- What the phases call stands in globals, so that a phase costs one lookup; they are set here and nowhere else.
+files["src/tidegate/dataplane/lua/tidegate/init.lua"] = { ignore = { "111/tidegate_.*" } }
