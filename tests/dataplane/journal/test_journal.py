@@ -313,10 +313,9 @@ def test_a_disk_full_for_long_does_not_fill_the_memory(
     assert entries(tmp_path) == {"k": b"7"}
 
 
-def run(*arguments: object, stdin: bytes = b"") -> None:
-    subprocess.run(
-        [sys.executable, "-m", "tidegate.dataplane.journal", *map(str, arguments)], input=stdin, check=True
-    )
+def run(*arguments: object, stdin: bytes = b"") -> bytes:
+    command = [sys.executable, "-m", "tidegate.dataplane.journal", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=True).stdout
 
 
 def test_the_helper_process_merges_and_writes(tmp_path: Path) -> None:
@@ -330,11 +329,22 @@ def test_the_helper_process_merges_and_writes(tmp_path: Path) -> None:
     waiting._fd, closed = os.open("/dev/full", os.O_WRONLY), waiting._fd
     os.close(closed)
     waiting.append(delta(2, 1, {"b": b"2"}))
-    run("restore", folder, tmp_path / "restore", stdin=waiting.waiting)
-    run("dump", folder, tmp_path / "dump", stdin=waiting.waiting)
+    assert run("restore", folder, tmp_path / "restore", stdin=waiting.waiting) == b"2"
+    dumped = Delta.from_bytes(run("dump", folder, stdin=waiting.waiting))
     journal.close()
     waiting.close()
-    assert Delta.from_bytes((tmp_path / "restore").read_bytes()) == Delta(
-        2, 0, 1002.0, {"a": b"1", "b": b"2"}
-    )
-    assert Delta.from_bytes((tmp_path / "dump").read_bytes()).changes == {"a": b"1", "o/x": b"{}", "b": b"2"}
+    restored = Delta.from_bytes((tmp_path / "restore").read_bytes())
+    assert restored == Delta(2, 0, 1002.0, {"a": b"1", "b": b"2"})
+    assert dumped.changes == {"a": b"1", "o/x": b"{}", "b": b"2"}
+
+
+def test_what_nginx_holds_becomes_the_new_base(tmp_path: Path) -> None:
+    """``rebase`` gives what nginx has, with the entries that only the disk has, at nginx's version."""
+    journal = Journal(tmp_path)
+    journal.append(delta(1, 0, {"a": b"1", "gone": b"1", "o/x": b"{}"}))
+    journal.lose_track()
+    full = run("rebase", tmp_path, stdin=delta(9, 0, {"a": b"2", "new": b"3"}))
+    assert journal.append(full)
+    journal.close()
+    assert entries(tmp_path) == {"a": b"2", "new": b"3", "o/x": b"{}"}
+    assert Journal(tmp_path).version == 9

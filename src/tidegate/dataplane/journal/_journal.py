@@ -30,7 +30,7 @@ class Journal:
         self.version = 0
         """The version that is kept, on disk or in memory."""
         self.behind = False
-        """True if deltas were given up or did not fit: only a full one (base 0) can follow."""
+        """True if something is in force that is not here: only a full delta (base 0) can follow."""
         self.cut = 0
         """Bytes that opening cut off the end, because a process died in the middle of a record."""
         self.trouble = ""
@@ -132,6 +132,15 @@ class Journal:
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, self._size)
             self._torn = False
+
+    def lose_track(self) -> None:
+        """Take that something is in force that is not here: only a full delta can follow."""
+        self.behind = True
+
+    def resume(self, version: int) -> None:
+        """Take that exactly what is here is in force, at this version."""
+        self.version = version
+        self.behind = False
 
     def can_write(self) -> bool:
         """Try whether the disk takes data again, with as much as the smallest compaction needs."""

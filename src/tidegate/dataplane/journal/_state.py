@@ -48,6 +48,13 @@ class State:
         self._take(kept)
         self.version, self.time = kept.header.version, kept.header.time
 
+    def replace(self, delta: memoryview) -> None:
+        """Take a delta that holds everything that nginx has; what only the disk holds stays. Raises `Malformed`."""
+        header, body = _wire.read_header(delta)
+        self.entries = {k: v for k, v in self.entries.items() if k.startswith(_wire.ON_DISK_ONLY)}
+        self._take(_records.Kept(header, delta, body, len(delta)))
+        self.version, self.time = header.version, header.time
+
     def _take(self, kept: _records.Kept) -> None:
         for record in _wire.records(kept.delta, kept.body):
             if record.value < 0:
