@@ -17,6 +17,7 @@ an entry when a request first asks for it.
 This room imports nothing from other rooms.
 """
 
+from tidegate.model._deltas import Cause, Delta
 from tidegate.model._entries import (
     BUCKET_RULES,
     LISTENER,
@@ -38,7 +39,6 @@ from tidegate.model._entries import (
     encode,
     is_for_nginx,
 )
-from tidegate.model._deltas import Cause, Delta
 from tidegate.model._node import NodeSettings
 from tidegate.model._profiles import Profile
 

@@ -1,9 +1,9 @@
-"""Deltas: entries that changed together, with the reason and the version; and their wire form.
+r"""Deltas: entries that changed together, with the reason and the version; and their wire form.
 
 The same bytes travel to the keeper and to nginx and are appended to the journal:
 
-    <JSON header>\\n<record><record>…       record = op u8 ('S' set, 'D' delete) · 0 u8 · key length u16 · value length u32
-                                                     (big-endian) · key · value
+    <JSON header>\n<record><record>…
+    record = op u8 ('S' set, 'D' delete) · 0 u8 · key length u16 · value length u32 · key · value   (big-endian)
 
 A delta is in force everywhere or nowhere.
 """

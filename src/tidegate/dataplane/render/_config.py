@@ -73,7 +73,9 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int]) -> str:
     }}"""
 
 
-def _lines(node: NodeSettings, profiles: list[Profile], installation: Installation, user: str | None) -> Iterator[str]:
+def _lines(
+    node: NodeSettings, profiles: list[Profile], installation: Installation, user: str | None
+) -> Iterator[str]:
     yield "daemon off;"
     if user:
         yield f"user {user};"
@@ -172,5 +174,5 @@ def _upstream(node: NodeSettings) -> Iterator[str]:
     yield "}"
 
 
-def _switch(value: bool) -> str:
+def _switch(value: bool, /) -> str:  # noqa: FBT001 -- the value itself, not a mode
     return "on" if value else "off"

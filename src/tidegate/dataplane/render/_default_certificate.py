@@ -54,6 +54,6 @@ def ensure_default_certificate(state_dir: Path) -> None:
 def _write(path: Path, data: bytes) -> None:
     new = path.with_suffix(path.suffix + ".new")
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
     new.replace(path)

@@ -8,7 +8,10 @@ from tidegate.model import NodeSettings, Profile
 
 _MIB = 1024 * 1024
 
-_BODY_SIZES = (0, *(n * _MIB for n in (2, 4, 5, 8, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)))
+_BODY_SIZES = (
+    0,
+    *(n * _MIB for n in (2, 4, 5, 8, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)),
+)
 
 EVERYDAY_PROFILES: tuple[Profile, ...] = (
     *(Profile((("body_size", size),)) for size in _BODY_SIZES),

@@ -61,11 +61,8 @@ local function prepare_first_try(route)
 end
 
 
-function _M.run()
-    local now = version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
+-- The general way: a later try, a request whose body was read meanwhile, a canary.
+local function balance()
     local route = entries.route(var.tg_route)
     local backend = backend_of(route)
     if backend and backend.epoch ~= entries.epoch then
@@ -80,6 +77,20 @@ function _M.run()
         prepare_first_try(route)
     end
     connect(backend)
+end
+
+
+function _M.run()
+    local now = version()
+    if now ~= entries.seen then
+        entries.sync(now)
+    end
+    local route = router.take()
+    if not route or route.backend.count <= 0 then
+        return balance()
+    end
+    prepare_first_try(route)
+    connect(route.backend)
 end
 
 

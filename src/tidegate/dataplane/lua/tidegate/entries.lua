@@ -115,8 +115,8 @@ local function known_profile(entry)
 end
 
 
--- A route is fast where a request needs nothing but its backend's next endpoint: `fast` on the plain port, `fast_without_tls`
--- there on hosts that are not TLS, `fast_tls` on the TLS port. Each holds the epoch for which that is true.
+-- A route is fast where a request needs nothing but its backend's next endpoint: `fast` on the plain port,
+-- `fast_without_tls` there on hosts that are not TLS, `fast_tls` on the TLS port. Each holds the epoch for which that is true.
 local function set_fast(route)
     local redirect = route.https_redirect
     local others = #route.early + #route.late - (redirect and 1 or 0)

@@ -36,7 +36,10 @@ function _M.readyz()
     if node.is_draining() then
         return answer(false, "draining")
     end
-    return answer(entries.ready, entries.ready and "ready" or "the first complete configuration is not in force yet")
+    if not entries.ready then
+        return answer(false, "the first complete configuration is not in force yet")
+    end
+    return answer(true, "ready")
 end
 
 
@@ -84,7 +87,8 @@ function _M.metrics()
         { "tidegate_version_in_force", "Version of the configuration in force.", store.version() },
         { "tidegate_store_capacity_bytes", "Size of the store of entries.", capacity },
         { "tidegate_store_free_bytes", "Bytes of free pages in the store of entries.", free },
-        { "tidegate_ready", "1 once the first complete configuration is in force.", entries.ready and 1 or 0 },
+        { "tidegate_ready", "1 once the first complete configuration is in force.",
+          entries.ready and 1 or 0 },
     } do
         say("# HELP ", gauge[1], " ", gauge[2])
         say("# TYPE ", gauge[1], " gauge")

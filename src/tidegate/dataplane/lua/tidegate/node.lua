@@ -1,10 +1,10 @@
 -- State of this nginx that is not an entry: which workers serve which configuration generation, and whether it drains.
 
 local conf = require "tidegate.settings"
+local page = require "tidegate.page"
 
 local control = ngx.shared.tidegate_control
 
-local DRAINING = "draining"
 local REPORT = "worker/"
 
 local _M = {}
@@ -42,12 +42,12 @@ end
 
 
 function _M.is_draining()
-    return control:get(DRAINING) == true
+    return page.draining == 1
 end
 
 
 function _M.set_draining()
-    control:set(DRAINING, true)
+    page.draining = 1
 end
 
 

@@ -4,6 +4,8 @@
 -- named location in $tg_jump, to which nginx then goes. The common case must stay short: one table look-up for the host,
 -- one for the path, no calls that the JIT cannot compile, nothing allocated.
 
+local ffi_cast = require("ffi").cast
+local get_request = require("resty.core.base").get_request
 local entries = require "tidegate.entries"
 local store = require "tidegate.store"
 local conditions = require "tidegate.conditions"
@@ -19,6 +21,11 @@ local DEFAULT_PROFILE = "@p_"
 local DRAIN = "@drain"      -- ends keepalive, then goes where $tg_jump_on says
 
 local _M = {}
+
+-- The last request that took the short way in this worker, by address, and its route: the balancer phase of a request
+-- without a body follows in the same turn of the event loop and need not look the route up again. Every request passes the
+-- set phase, so an address that is used again has been written again.
+local last_request, last_route = 0, nil
 
 
 -- Go to a named location instead of the entry location.
@@ -101,6 +108,11 @@ local function decide(route, host, is_tls)
 end
 
 
+local function address()
+    return tonumber(ffi_cast("uintptr_t", get_request()))
+end
+
+
 local function find_route()
     local now = version()
     if now ~= entries.seen then
@@ -124,7 +136,10 @@ function _M.http()
     local route, host = find_route()
     if route then
         local epoch = entries.epoch
-        if (route.fast == epoch or (route.fast_without_tls == epoch and not entries.is_tls(host))) and is_open(route) then
+        local is_fast = route.fast == epoch
+            or (route.fast_without_tls == epoch and not entries.is_tls(host))
+        if is_fast and is_open(route) then
+            last_request, last_route = address(), route
             return route.id
         end
     end
@@ -136,9 +151,19 @@ end
 function _M.https()
     local route, host = find_route()
     if route and route.fast_tls == entries.epoch and is_open(route) then
+        last_request, last_route = address(), route
         return route.id
     end
     return decide(route, host, true)
+end
+
+
+-- Route of a request that took the short way just now, once; else nil.
+function _M.take()
+    if last_request == address() then
+        last_request = 0
+        return last_route
+    end
 end
 
 

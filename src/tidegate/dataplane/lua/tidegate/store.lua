@@ -6,14 +6,14 @@
 -- Each delta leaves the list of its keys behind, by which workers forget what they had decoded.
 
 local dict = ngx.shared.tidegate_store
-local control = ngx.shared.tidegate_control     -- small, so that reading the version stays cheap
+local control = ngx.shared.tidegate_control
+local page = require "tidegate.page"
 
 local concat = table.concat
 local find, sub, format, gmatch = string.find, string.sub, string.format, string.gmatch
 local tonumber = tonumber
 
 local SLOTS = { "\1", "\2" }
-local VERSION = "version"
 local FILLED = "filled"
 local LOG = "log/"
 local LOCK = "lock"
@@ -23,9 +23,9 @@ local LOGS_KEPT = 4096      -- a worker that lags by more forgets everything ins
 local _M = { LOGS_KEPT = LOGS_KEPT }
 
 
--- Version in force. At about 25 ns the price of never serving what has been replaced.
+-- Version in force. Asked at every entry into Lua, so that nothing is served that has been replaced.
 function _M.version()
-    return control:get(VERSION) or 0
+    return page.version
 end
 
 
@@ -148,7 +148,7 @@ local function apply(header, keys, values)
     if not written then
         return nil, err, key
     end
-    control:set(VERSION, header.version)
+    page.version = header.version
     free_replaced(keys, values, written)
     dict:delete(LOG .. (header.version - LOGS_KEPT))
     return header.version
@@ -187,7 +187,7 @@ function _M.restore(header, keys, values)
             end
         end
     end
-    control:set(VERSION, header.version)
+    page.version = header.version
     return dict:safe_set(FILLED, header.version)
 end
 
