@@ -41,7 +41,8 @@ def _claimed_host(request: Request, node: model.NodeSettings) -> str:
 
 def _effective_scheme(request: Request, node: model.NodeSettings) -> str:
     """Give the scheme that the client used, as far as forwarding headers are believed (reference f.3)."""
-    if node.use_forwarded_headers and (said := request.headers.get("x-forwarded-proto")):
+    said = request.headers.get("x-forwarded-proto", "")
+    if node.use_forwarded_headers and said in {"http", "https"}:
         return said
     return request.scheme
 
@@ -88,10 +89,8 @@ class _Question:
     # --- stages ------------------------------------------------------------------------------------------
 
     def _add_slash(self) -> Decision:
-        usual = (self._request.scheme, self._port()) in {("http", 80), ("https", 443)}
-        port = "" if usual else f":{self._port()}"
         query = f"?{self._uri.query}" if self._uri.query else ""
-        where = f"{self._request.scheme}://{self._name}{port}{self._uri.path}/{query}"
+        where = f"{self._request.scheme}://{self._request.host}{self._uri.path}/{query}"
         return self._status(301, where)
 
     def _port(self) -> int:
@@ -137,15 +136,16 @@ class _Question:
         return ""
 
     def _tls_host(self) -> str:
-        names = _hosts.candidates(self._name)
-        return next((name for name in names if name != "_" and f"t/{name}" in self._entries), "")
+        host = self._match.host
+        names = [name for name in _hosts.candidates(host) if name != "_" or host == "_"]
+        return next((name for name in names if f"t/{name}" in self._entries), "")
 
     def _https_target(self) -> str:
         port = f":{self._node.https_port}" if self._settings["use_port_in_redirects"] else ""
         uri = self._request.uri
         if not self._settings["preserve_trailing_slash"]:
             uri = uri.removesuffix("/")
-        return f"https://{_hosts.host_name(self._host)}{port}{uri}"
+        return f"https://{_hosts.without_port(self._host)}{port}{uri}"
 
     def _no_backend(self, route: model.Route) -> Decision | None:
         if route.backend:
@@ -176,8 +176,9 @@ class _Question:
     def _send(self, route: model.Route) -> Decision:
         backend, canary = self._chosen(route)
         target, host = self._request.uri, self._host
-        if rewrite := self._settings["rewrite_target"]:
-            target = _upstream.rewritten(str(rewrite), self._match.captures, self._uri)
+        rewrite = self._settings["rewrite_target"]
+        if rewrite and rewrite != route.path:
+            target = _upstream.rewritten(str(rewrite), route.path, self._uri) or target
             self._say("rewrite", f"the path becomes {target}")
         if vhost := self._settings["upstream_vhost"]:
             host = _upstream.host_sent(vhost, self._variables(), host)

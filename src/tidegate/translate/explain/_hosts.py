@@ -30,10 +30,12 @@ class Matched:
 
 def host_name(header: str) -> str:
     """Give the name of a Host header as nginx's `$host`: lower case, without port and trailing dot."""
-    name = header.lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].removesuffix(".")
+    return without_port(header.lower()).removesuffix(".")
+
+
+def without_port(header: str) -> str:
+    """Give a Host header without its port, as it was written."""
+    return header.partition("]")[0] + "]" if header.startswith("[") else header.partition(":")[0]
 
 
 def candidates(name: str) -> tuple[str, ...]:
@@ -93,30 +95,32 @@ _ADD_SLASH: Final = 2
 _PREFIX: Final = 1
 
 
-def _claim(rule: Rule, path: str) -> tuple[int, int] | None:
+def _claim(rule: Rule, path: str) -> tuple[int, int, bool] | None:
     """Say how strongly a rule of a plain host claims a path, as locations of nginx do; None: not at all."""
     if rule.kind is PathKind.EXACT:
-        return (_EXACT, 0) if path == rule.path else None
+        return (_EXACT, 0, False) if path == rule.path else None
     if path == rule.path and not rule.path.endswith("/"):
-        return (_PREFIX_ITSELF, 0)
+        return (_PREFIX_ITSELF, 0, False)
     under = rule.path if rule.path.endswith("/") else rule.path + "/"
     if path.startswith(under):
-        return (_PREFIX, len(under))
-    return (_ADD_SLASH, 0) if rule.path == path + "/" else None
+        # Of /p and /p/, the one that was written with its slash.
+        return (_PREFIX, len(under), under == rule.path)
+    return (_ADD_SLASH, 0, False) if rule.path == path + "/" else None
 
 
 def _by_path(rules: tuple[Rule, ...], request: Request, path: str, trail: list[Step]) -> Matched | None:
     claims = [(claim, rule) for rule in rules if (claim := _claim(rule, path)) is not None]
     # Stable: of equal claims, the rule with conditions stands first in the host.
     claims.sort(key=lambda item: item[0], reverse=True)
+    best = claims[0][0] if claims else None
     taken: Matched | None = None
-    for (strength, _), rule in claims:
-        if taken is not None:
+    for claim, rule in claims:
+        if taken is not None or claim != best:
             trail.append(Step("rule", f"{_named(rule)} matches too; a longer or exact path goes first"))
         elif fault := _unmet(rule, request):
             trail.append(Step("rule", f"{_named(rule)} matches the path, but {fault}"))
         else:
-            add_slash = strength == _ADD_SLASH
+            add_slash = claim[0] == _ADD_SLASH
             taken = Matched(rule=rule, route="" if add_slash else rule.route, add_slash=add_slash)
             end = " after a redirect that adds the slash" if add_slash else ""
             trail.append(Step("rule", f"{_named(rule)} matches {path}{end}", decisive=True))
@@ -155,11 +159,12 @@ def _why_not(rule: Rule, path: str) -> str:
 
 def _by_pattern(rules: tuple[Rule, ...], request: Request, path: str, trail: list[Step]) -> Matched | None:
     # Stable, so that rules with conditions stay before the one without of the same path.
-    ordered = sorted(rules, key=lambda r: (len(r.path.encode()), r.path.encode()), reverse=True)
+    ordered = sorted(rules, key=lambda r: r.kind)
+    ordered.sort(key=lambda r: (len(r.path.encode()), r.path.encode()), reverse=True)
     missed = 0
     for rule in ordered:
-        captures = _patterns.match(rule.path, path)
-        if captures is None:
+        found = _patterns.find(rule.path, path, anchored=True, ignore_case=True)
+        if found is None:
             missed += 1
             if missed <= _MISSES:
                 trail.append(Step("rule", f"^{rule.path} does not match {path}"))
@@ -168,7 +173,7 @@ def _by_pattern(rules: tuple[Rule, ...], request: Request, path: str, trail: lis
         else:
             said = f"^{rule.path} matches {path} (all paths of this host are regular expressions)"
             trail.append(Step("rule", said, decisive=True))
-            return Matched(rule=rule, route=rule.route, captures=captures)
+            return Matched(rule=rule, route=rule.route, captures=found.groups[1:])
     return None
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 _NAMED_GROUP: Final = re.compile(r"\(\?<(?=[A-Za-z_])")
@@ -27,21 +29,29 @@ class NotComparable(ValueError):
     """A pattern that cannot be evaluated outside nginx."""
 
 
-def match(pattern: str, path: str) -> tuple[str, ...] | None:
-    """Match `^<pattern>` without regard to case; give the captures, or None if it does not match."""
-    found = _compiled(pattern).match(path.encode("latin-1", "replace"))
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A match of a pattern."""
+
+    groups: tuple[str, ...]
+    """The whole match, then the captures; empty for those that took no part."""
+    names: Mapping[str, str]
+
+
+def find(pattern: str, text: str, *, anchored: bool = False, ignore_case: bool = False) -> Found | None:
+    """Look for a pattern in a text; None if it is not there. Raises `NotComparable`."""
+    compiled = _compiled(pattern, re.IGNORECASE if ignore_case else 0)
+    subject = text.encode("latin-1", "replace")
+    match = compiled.match(subject) if anchored else compiled.search(subject)
+    if match is None:
         return None
-    return tuple((group or b"").decode("latin-1") for group in found.groups())
-
-
-def search(pattern: str, text: str) -> bool:
-    """Say whether a pattern matches anywhere in a text, case counting."""
-    return _compiled(pattern, flags=0).search(text.encode("latin-1", "replace")) is not None
+    groups = (match[0], *match.groups(b""))
+    names = {name: value.decode("latin-1") for name, value in match.groupdict(b"").items()}
+    return Found(tuple(group.decode("latin-1") for group in groups), names)
 
 
 @functools.lru_cache(maxsize=4096)
-def _compiled(pattern: str, flags: int = re.IGNORECASE) -> re.Pattern[bytes]:
+def _compiled(pattern: str, flags: int) -> re.Pattern[bytes]:
     text = _NAMED_GROUP.sub("(?P<", pattern)
     for name, members in _CLASSES.items():
         text = text.replace(name, members)

@@ -17,7 +17,7 @@ class Effective:
         self._global = found if isinstance(found, model.Settings) else model.Settings()
         self._own = route.settings if route is not None else {}
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 (settings are JSON)
+    def __getitem__(self, key: str) -> Any:
         """Give the value of a setting; None if nobody gave one."""
         return self._own.get(key, self._global.values.get(key))
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from tidegate import model
-from tidegate.translate.explain._patterns import NotComparable, search
+from tidegate.translate.explain import _patterns
 from tidegate.translate.explain._uris import Uri
 from tidegate.translate.explain._values import CanaryChoice, Request
 
-_CAPTURE: Final = re.compile(r"\$(\d)")
+_CAPTURE: Final = re.compile(r"\$(?:(\d)|\{(\w+)\}|([A-Za-z_]\w*))")
 _ESCAPED: Final = frozenset(' "#%<>?\\^`{|}') | {chr(c) for c in (*range(0x20), *range(0x7F, 0x100))}
 """What nginx encodes in a path that it writes anew (`ngx_escape_uri`, kind URI)."""
 
 
-def rewritten(target: str, captures: Sequence[str], uri: Uri) -> str:
-    """Give the request target that a rewrite makes: captures filled in, encoded, the query kept."""
-    groups = dict(enumerate(captures, start=1))
-    path = _CAPTURE.sub(lambda found: groups.get(int(found[1]), ""), target)
+def rewritten(target: str, pattern: str, uri: Uri) -> str | None:
+    """Give the request target that a rewrite makes: captures filled in, encoded, the query kept.
+
+    None if the pattern is not found in the path: then nothing is rewritten. Raises `NotComparable`.
+    """
+    found = _patterns.find(pattern, uri.path, ignore_case=True)
+    if found is None:
+        return None
+    values = {**{str(at): text for at, text in enumerate(found.groups)}, **found.names}
+    path = _CAPTURE.sub(lambda name: values.get(name[1] or name[2] or name[3], ""), target)
+    path = path if path.startswith("/") else f"/{path}"
     encoded = "".join(f"%{ord(c):02X}" if c in _ESCAPED else c for c in path)
     return f"{encoded}?{uri.query}" if uri.query else encoded
 
@@ -46,8 +53,8 @@ def _by_header(canary: model.Canary, value: str) -> bool | None:
         return True if value == canary.header_value else None
     if canary.header_pattern:
         try:
-            return True if search(canary.header_pattern, value) else None
-        except NotComparable:
+            return True if _patterns.find(canary.header_pattern, value) else None
+        except _patterns.NotComparable:
             # A pattern that cannot be evaluated leaves the request with the primary.
             return False
     return {"always": True, "never": False}.get(value)
