@@ -107,6 +107,13 @@ class Queue:
         for (_, of_group), group_changes in by_cause.items():
             self._add(group_changes, of_group)
 
+    def resync(self, changes: Mapping[str, bytes | None], cause: Cause) -> None:
+        """Take what is wanted of single entries, each a group of its own, after everything else that waits."""
+        for key, value in changes.items():
+            if key not in self._waiting:
+                facts = facts_of(key, value) if value is not None else Facts()
+                self._add({key: Change(value, cause, facts)}, Urgency.RESYNC)
+
     def _is_urgent(self, key: str, cause: Cause) -> bool:
         return key[0] == "b" and key in self._in_force and cause.object.startswith(_ENDPOINT_KINDS)
 
