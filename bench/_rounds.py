@@ -54,6 +54,12 @@ class Costs:
         """Give the median of ``user``, ``system`` or ``total``."""
         return float(statistics.median(getattr(c, what) for c in self.rounds))
 
+    def pooled(self, what: str) -> float:
+        """Give microseconds per request over all rounds together."""
+        return float(
+            sum(getattr(c, what) * c.requests for c in self.rounds) / sum(c.requests for c in self.rounds)
+        )
+
     def ratio(self, base: Costs, what: str) -> Ratio:
         """Give this over ``base``, round by round."""
         each = sorted(

@@ -77,6 +77,17 @@ def pin(pids: Iterable[int], cores: set[int]) -> None:
         os.sched_setaffinity(pid, cores)
 
 
+def family(pid: int) -> list[int]:
+    """Give a process and all its descendants."""
+    found = [pid]
+    for member in found:
+        try:
+            found += children(member)
+        except FileNotFoundError:
+            continue
+    return found
+
+
 def children(pid: int) -> list[int]:
     """Give the pids of a process's children."""
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -19,7 +19,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         # Beside the folder, on the same disk: a half-written file in it would be read as such.
-        self._aside = path.with_name(path.name + ".aside")
+        self._aside = path.with_name(f"{path.name}.aside-{os.getpid()}")
         self._numbers = itertools.count()
         for folder in (self.path, self._aside):
             folder.mkdir(parents=True, exist_ok=True)

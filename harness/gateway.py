@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness import http, keeper, programs, waiting
+from harness import cpu, http, keeper, programs, waiting
 from harness.folder import Folder
 from harness.manifests import Manifest
 
@@ -136,12 +136,12 @@ class Gateway:
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
-    def get(self, host: str | None, path: str = "/", **options: Any) -> http.Response:  # noqa: ANN401
+    def get(self, host: str | None, path: str = "/", **options: Any) -> http.Response:
         """Send one request to the plain port; options as for ``http.get``."""
         return http.get(self.http_port, path, host=host, **options)
 
     def get_tls(
-        self, host: str | None, path: str = "/", *, tls: ssl.SSLContext, **options: Any  # noqa: ANN401
+        self, host: str | None, path: str = "/", *, tls: ssl.SSLContext, **options: Any
     ) -> http.Response:  # fmt: skip
         """Send one request to the TLS port."""
         return http.get(self.https_port, path, host=host, tls=tls, **options)
@@ -149,6 +149,14 @@ class Gateway:
     def status(self) -> dict[str, Any]:
         """Give what the keeper says of itself and of nginx."""
         return keeper.ask(self.state_dir / "keeper.sock", "status")[0]
+
+    @property
+    def controller(self) -> list[int]:
+        """Pids of the controller and its helpers, without the keeper and all that is the keeper's."""
+        assert self.process is not None
+        own = cpu.family(self.process.pid)
+        others = cpu.family(int(self.status()["keeper"]))
+        return [pid for pid in own if pid not in others]
 
     @property
     def workers(self) -> list[int]:

@@ -38,6 +38,8 @@ class Call:
     body: bytes = b""
     status: int | None = None
     """The only good status, if it is not a 2xx one that is wanted."""
+    shown: Callable[[bytes], object] | None = None
+    """Told the certificate (DER) of each handshake."""
 
 
 @dataclass(slots=True)
@@ -188,7 +190,10 @@ class Ledger:
         except OSError as e:
             self.outcomes.refused[_name(e)] += 1
             raise
-        self.outcomes.handshakes += self._tls is not None
+        if self._tls:
+            self.outcomes.handshakes += 1
+            if call.shown:
+                call.shown(client.transport.get_extra_info("ssl_object").getpeercert(binary_form=True))
         return client
 
     def _enter(self, call: Call, answer: _http1.Message, before: Collection[str] | None, took: float) -> None:

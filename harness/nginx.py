@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -116,22 +117,32 @@ class Nginx:
         self._folder.cleanup()
 
 
-FAST_BACKEND = """
+_BACKENDS = """
 error_log stderr crit;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     keepalive_requests 1000000000;
     keepalive_timeout 3600;
     default_type text/plain;
-    server {{
-        listen 127.0.0.1:{port} backlog=4096 reuseport;
-        location / {{ return 200 "{body}"; }}
-    }}
+    {servers}
 }}
+"""
+
+_BACKEND = """
+    server {{
+        listen {address} backlog=4096 reuseport;
+        location / {{ add_header X-Backend "{name}"; return 200 "{body}"; }}
+    }}
 """
 
 
 def fast_backend(port: int, *, size: int = 1024, cores: set[int] | None = None) -> Nginx:
     """Give a backend that answers anything with 200 and a body of ``size`` bytes, as cheaply as can be."""
-    return Nginx(FAST_BACKEND.format(port=port, body="x" * size), cores=cores)
+    return fast_backends({"fast": f"127.0.0.1:{port}"}, size=size, cores=cores)
+
+
+def fast_backends(named: Mapping[str, str], *, size: int = 1024, cores: set[int] | None = None) -> Nginx:
+    """Give several such backends, name → address and port; each says its name in ``X-Backend``."""
+    servers = (_BACKEND.format(address=a, name=n, body="x" * size) for n, a in named.items())
+    return Nginx(_BACKENDS.format(servers="".join(servers)), cores=cores)

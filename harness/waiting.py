@@ -20,7 +20,7 @@ class GaveUp(TimedOutWaiting):
     """It cannot happen any more; raised by what is waited for."""
 
 
-def until(what: Callable[[], T], timeout: float = 10.0, every: float = 0.01, why: str = "") -> T:
+def until(what: Callable[[], T | None], timeout: float = 10.0, every: float = 0.01, why: str = "") -> T:
     """Call ``what`` until it gives something true, and return that.
 
     An exception of ``what`` counts as "not yet"; after ``timeout`` seconds ``TimedOutWaiting`` names the last

@@ -1,0 +1,60 @@
+"""``python -m bench [NAME…]``: run groups of benchmarks, print one table, write each group's rows as JSON.
+
+``BENCH_QUICK=1`` makes everything small and short: it shows that the benchmarks run, not what the gateway does. Exit
+code 0 if every target holds, 1 if one does not, 2 for a name that is none.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from bench import _report, loss, memory, propagation, reloads, request_path, scale
+
+Group = Callable[[bool, _report.Told], Sequence[_report.Row]]
+
+GROUPS: dict[str, Group] = {
+    "request-path": request_path.rows,
+    "propagation": propagation.rows,
+    "scale": scale.rows,
+    "memory": memory.rows,
+    "reloads": reloads.rows,
+    "loss": loss.rows,
+}
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the named groups, or all."""
+    if unknown := [n for n in names if n not in GROUPS]:
+        print(f"no such group: {', '.join(unknown)}; there are {', '.join(GROUPS)}", file=sys.stderr)
+        return 2
+    quick = os.environ.get("BENCH_QUICK", "") not in {"", "0"}
+    machine = _report.machine()
+    done = {name: _run(name, quick=quick) for name in names or GROUPS}
+    for name, rows in done.items():
+        _report.write(name, machine, rows)
+    _report.show(machine, done)
+    return int(any(r.holds is False for rows in done.values() for r in rows))
+
+
+def _run(name: str, *, quick: bool) -> Sequence[_report.Row]:
+    def told(line: str) -> None:
+        end = "" if sys.stderr.isatty() else "\n"
+        print(
+            f"\r\x1b[K{name}: {line}" if not end else f"{name}: {line}", end=end, file=sys.stderr, flush=True
+        )
+
+    try:
+        return GROUPS[name](quick, told)
+    except Exception as e:  # noqa: BLE001 - one group that fails must not hide the others
+        traceback.print_exc()
+        return [_report.failed(name, e)]
+    finally:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
