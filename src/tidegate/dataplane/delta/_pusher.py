@@ -61,6 +61,7 @@ class Pusher:
         self._wake = asyncio.Event()
         self._full_retry = _FULL_RETRY
         self._full_at = 0.0
+        self._target: int | None = None
         self.version = 0
         """In force."""
         self.persisted = True
@@ -110,13 +111,24 @@ class Pusher:
 
     async def resync(self) -> None:
         """Learn anew what is in force, and offer the difference to what is wanted. Raises `KeeperError`."""
+        self._target = None
         await self.adopt()
-        for key in list(self._wanted()):
+        for at, key in enumerate(list(self._wanted())):
             if (value := self._wanted().get(key)) is not None:
                 self._queue.resync({key: value}, _RESYNC)
-            if not len(self._queue) % SLICE:
+            if at % SLICE == 0:
                 await asyncio.sleep(0)
         self.retire()
+        self.aim()
+
+    def aim(self) -> None:
+        """Remember everything that was offered up to now; see `is_there`."""
+        self._target = self._queue.mark
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether all that was offered up to `aim` is in force."""
+        return self._target is not None and self._queue.is_done(self._target)
 
     def retire(self) -> None:
         """Offer the removal of everything that is in force and not wanted."""

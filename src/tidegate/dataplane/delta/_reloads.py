@@ -36,6 +36,10 @@ class Budget:
         """Give the seconds until one more is allowed."""
         return max(0.0, self._full_at - now - (self._at_once - 1) * self._every)
 
+    def is_whole(self, now: float) -> bool:
+        """Tell whether nothing of the budget is used."""
+        return self._full_at <= now
+
     def spend(self, now: float) -> None:
         """Use one."""
         self._full_at = max(self._full_at, now) + self._every
