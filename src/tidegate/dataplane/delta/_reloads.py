@@ -77,9 +77,7 @@ class Reloads:
             # One whose share is used up rides along for nothing.
             if not self._share(name).wait(now):
                 self._share(name).spend(now)
-        self._shares = {
-            n: share for n, share in self._shares.items() if not share.wait(now - NAMESPACE_EVERY)
-        }
+        self._shares = {n: share for n, share in self._shares.items() if not share.is_whole(now)}
 
     def _share(self, namespace: str) -> Budget:
         return self._shares.setdefault(namespace, Budget(NAMESPACE_AT_ONCE, NAMESPACE_EVERY))
