@@ -6,9 +6,12 @@ of another type raises ``msgspec.ValidationError`` whose text names the path.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+"""As the API server: a larger number is refused, so that none can grow past what any encoder takes."""
 
 
 class Ref(NamedTuple):
@@ -27,7 +30,7 @@ class _Part(msgspec.Struct, rename="camel", frozen=True, gc=False, omit_defaults
     """Part of an object."""
 
 
-class Metadata(_Part):
+class Metadata(_Part, frozen=True):
     name: str
     namespace: str | None = None
     annotations: dict[str, str] | None = None
@@ -35,7 +38,7 @@ class Metadata(_Part):
     creation_timestamp: str | None = None
     """RFC 3339 in UTC; absent counts as the oldest."""
     uid: str | None = None
-    generation: int | None = None
+    generation: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     resource_version: str | None = None
 
 
@@ -53,78 +56,78 @@ class Object(msgspec.Struct, rename="camel", frozen=True, gc=False, omit_default
 # --- Ingress ----------------------------------------------------------------------------------------------------------
 
 
-class ServicePortRef(_Part):
+class ServicePortRef(_Part, frozen=True):
     name: str | None = None
-    number: int | None = None
+    number: Int32 | None = None
 
 
-class ServiceBackend(_Part):
+class ServiceBackend(_Part, frozen=True):
     name: str
     port: ServicePortRef | None = None
 
 
-class TypedRef(_Part):
+class TypedRef(_Part, frozen=True):
     kind: str
     name: str
     api_group: str | None = None
 
 
-class IngressBackend(_Part):
+class IngressBackend(_Part, frozen=True):
     service: ServiceBackend | None = None
     resource: TypedRef | None = None
 
 
-class HttpPath(_Part):
+class HttpPath(_Part, frozen=True):
     backend: IngressBackend
     path: str | None = None
     path_type: str | None = None
 
 
-class HttpRule(_Part):
+class HttpRule(_Part, frozen=True):
     paths: tuple[HttpPath, ...] | None = None
 
 
-class IngressRule(_Part):
+class IngressRule(_Part, frozen=True):
     host: str | None = None
     http: HttpRule | None = None
 
 
-class IngressTls(_Part):
+class IngressTls(_Part, frozen=True):
     hosts: tuple[str, ...] | None = None
     secret_name: str | None = None
 
 
-class IngressSpec(_Part):
+class IngressSpec(_Part, frozen=True):
     ingress_class_name: str | None = None
     default_backend: IngressBackend | None = None
     rules: tuple[IngressRule, ...] | None = None
     tls: tuple[IngressTls, ...] | None = None
 
 
-class Ingress(Object):
+class Ingress(Object, frozen=True):
     spec: IngressSpec | None = None
 
 
-class IngressClassSpec(_Part):
+class IngressClassSpec(_Part, frozen=True):
     controller: str | None = None
 
 
-class IngressClass(Object):
+class IngressClass(Object, frozen=True):
     spec: IngressClassSpec | None = None
 
 
 # --- Service and endpoints --------------------------------------------------------------------------------------------
 
 
-class ServicePort(_Part):
-    port: int
+class ServicePort(_Part, frozen=True):
+    port: Int32
     name: str | None = None
     protocol: str | None = None
-    target_port: int | str | None = None
+    target_port: Int32 | str | None = None
     app_protocol: str | None = None
 
 
-class ServiceSpec(_Part):
+class ServiceSpec(_Part, frozen=True):
     type: str | None = None
     cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
     external_name: str | None = None
@@ -132,60 +135,60 @@ class ServiceSpec(_Part):
     traffic_distribution: str | None = None
 
 
-class Service(Object):
+class Service(Object, frozen=True):
     spec: ServiceSpec | None = None
 
 
-class EndpointConditions(_Part):
+class EndpointConditions(_Part, frozen=True):
     ready: bool | None = None
     serving: bool | None = None
     terminating: bool | None = None
 
 
-class ForZone(_Part):
+class ForZone(_Part, frozen=True):
     name: str
 
 
-class EndpointHints(_Part):
+class EndpointHints(_Part, frozen=True):
     for_zones: tuple[ForZone, ...] | None = None
 
 
-class SliceEndpoint(_Part):
+class SliceEndpoint(_Part, frozen=True):
     addresses: tuple[str, ...] | None = None
     conditions: EndpointConditions | None = None
     hints: EndpointHints | None = None
 
 
-class SlicePort(_Part):
+class SlicePort(_Part, frozen=True):
     name: str | None = None
-    port: int | None = None
+    port: Int32 | None = None
     protocol: str | None = None
 
 
-class EndpointSlice(Object):
+class EndpointSlice(Object, frozen=True):
     address_type: str | None = None
     endpoints: tuple[SliceEndpoint, ...] | None = None
     ports: tuple[SlicePort, ...] | None = None
 
 
-class EndpointAddress(_Part):
+class EndpointAddress(_Part, frozen=True):
     ip: str
 
 
-class EndpointSubset(_Part):
+class EndpointSubset(_Part, frozen=True):
     addresses: tuple[EndpointAddress, ...] | None = None
     not_ready_addresses: tuple[EndpointAddress, ...] | None = None
     ports: tuple[SlicePort, ...] | None = None
 
 
-class Endpoints(Object):
+class Endpoints(Object, frozen=True):
     subsets: tuple[EndpointSubset, ...] | None = None
 
 
 # --- Configuration ----------------------------------------------------------------------------------------------------
 
 
-class Secret(Object):
+class Secret(Object, frozen=True):
     type: str | None = None
     data: dict[str, bytes] | None = None
     """Decoded from base64."""
@@ -196,18 +199,19 @@ class Secret(Object):
         return f"Secret({self.metadata.namespace}/{self.metadata.name}, keys={sorted(self.data or ())})"
 
 
-class ConfigMap(Object):
+class ConfigMap(Object, frozen=True):
     data: dict[str, str] | None = None
 
 
-class Namespace(Object):
+class Namespace(Object, frozen=True):
     pass
 
 
 Resource = Ingress | IngressClass | Service | EndpointSlice | Endpoints | Secret | ConfigMap | Namespace
 
 KINDS: Final[dict[str, type[Resource]]] = {
-    t.__name__: t for t in (Ingress, IngressClass, Service, EndpointSlice, Endpoints, Secret, ConfigMap, Namespace)
+    t.__name__: t
+    for t in (Ingress, IngressClass, Service, EndpointSlice, Endpoints, Secret, ConfigMap, Namespace)
 }
 """The kinds that the gateway reads, by name."""
 
