@@ -7,6 +7,7 @@ the exception as notes.
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import ssl
@@ -18,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from harness import cpu, http, keeper, programs, waiting
+from harness import cpu, http, keeper, manifests, programs, waiting
 from harness.folder import Folder
 from harness.manifests import Manifest
 
@@ -52,6 +53,7 @@ class Gateway:
         self._args = [*(["--access-log", str(self.access_log)] if access_log else []), *args]
         self._env = _environment(env or {})
         self._timeout = start_timeout
+        self._files = itertools.count()
         self.process: subprocess.Popen[bytes] | None = None
         if objects := list(objects):
             self.folder.write("objects.yaml", *objects)
@@ -133,6 +135,29 @@ class Gateway:
             timeout=timeout,
             check=False,
         )
+
+    # --- changing ---------------------------------------------------------------------------------------------------
+
+    def apply(self, *objects: Manifest, name: str = "", timeout: float = 10) -> str:
+        """Write objects into one file and wait until it is in force; give the file's name.
+
+        A host that only this file has tells when: all that stands in a file comes into force at once. A change that
+        needs a reload may still be on its way.
+        """
+        number = next(self._files)
+        mark = f"m{number}.mark.example"
+        marker = manifests.ingress(f"mark-{number}", manifests.rule(mark, manifests.path("/", "mark")))
+        self.folder.write(name or f"applied-{number}.yaml", *objects, marker)
+        # Its Service does not exist: 503 says that the host is known.
+        self.eventually(mark, status=503, timeout=timeout)
+        return name or f"applied-{number}.yaml"
+
+    def withdraw(self, name: str) -> None:
+        """Remove a file that ``apply`` wrote and wait until that is in force."""
+        text = (self.folder.path / name).read_text()
+        mark = text[: text.index(".mark.example")].rpartition(" ")[2] + ".mark.example"
+        self.folder.remove(name)
+        self.eventually(mark, status=404)
 
     # --- asking -----------------------------------------------------------------------------------------------------
 
