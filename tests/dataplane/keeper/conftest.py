@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,7 +94,7 @@ class Node:
         listeners = tuple(("127.0.0.1", port) for port in self.ports)
         return Rendered(text, generation, {"p1": 0}, listeners, workers)
 
-    async def push(self, changes: dict[str, bytes | None]) -> None:
+    async def push(self, changes: Mapping[str, bytes | None]) -> None:
         """Push changes on top of what was pushed last."""
         delta = Delta(self.version + 1, self.version, time.time(), changes, (Cause("Test a/b"),))
         await self.client.push(delta)
@@ -144,7 +144,7 @@ class Node:
         """Kill the keeper as a crash would."""
         pid = (await self.client.status()).keeper
         os.kill(pid, signal.SIGKILL)
-        await self.until(lambda: not _lives(pid))
+        await self.until(lambda: not lives(pid))
 
     def log(self) -> str:
         """Give the keeper's log."""
@@ -161,7 +161,8 @@ class Node:
                 process.kill()
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not."""
     with contextlib.suppress(psutil.Error):
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False
@@ -169,7 +170,7 @@ def _lives(pid: int) -> bool:
 
 @pytest.fixture
 async def empty_node(tmp_path: Path) -> AsyncIterator[Node]:
-    """A node whose keeper does not run yet."""
+    """Give a node whose keeper does not run yet."""
     node = Node(tmp_path / "state")
     yield node
     await node.end()
@@ -177,7 +178,7 @@ async def empty_node(tmp_path: Path) -> AsyncIterator[Node]:
 
 @pytest.fixture
 async def node(empty_node: Node) -> Node:
-    """A node that serves generation ``one`` with one entry, on two workers."""
+    """Give a node that serves generation ``one`` with one entry, on two workers."""
     await empty_node.begin()
     await empty_node.client.configure(empty_node.conf("one"))
     await empty_node.push({"r/x": b"first", "o/Ingress/a/b": b"{}"})

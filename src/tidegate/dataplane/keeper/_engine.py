@@ -16,10 +16,11 @@ import msgspec
 
 from tidegate.dataplane.keeper import _configuration, _log, _procfs, paths
 from tidegate.dataplane.keeper._configuration import Configuration
+from tidegate.dataplane.keeper._error_log import says_no
 from tidegate.dataplane.keeper._faults import Down, Fault, Refused
 from tidegate.dataplane.keeper._http import Unanswered
-from tidegate.dataplane.keeper._instance import Instance, NginxStatus
-from tidegate.dataplane.keeper._nginx import Nginx, read_text, write_text
+from tidegate.dataplane.keeper._instance import Instance, NginxStatus, until_leaving
+from tidegate.dataplane.keeper._nginx import RESTORE, Nginx, read_text, write_text
 from tidegate.dataplane.keeper._records import Records
 from tidegate.dataplane.keeper._retired import Retired
 from tidegate.dataplane.keeper._sockets import Sockets
@@ -27,6 +28,9 @@ from tidegate.dataplane.keeper.replies import How
 
 _RELOAD_SECONDS = 30.0
 """From the signal until all new workers report; it takes about a tenth of one."""
+
+_LEAVING_SECONDS = 1.0
+"""How long old workers may go on accepting after the new ones report; it is a tenth of one."""
 
 _FREE_SECONDS = 10.0
 """How long an old nginx may take to let go of ports that could not be taken over from it."""
@@ -120,8 +124,8 @@ class Engine:
         self.sockets.open(wanted.listeners)
         async with self.hold:
             self._take(await self._launch(wanted), wanted)
+            await until_leaving(self._relieve(), _LEAVING_SECONDS)
         self.sockets.keep_only(wanted.listeners)
-        self._relieve()
 
     def _look_for_orphans(self) -> None:
         """Find the workers that the current instance's dead master left behind; they go on serving."""
@@ -129,24 +133,33 @@ class Engine:
         if dead is not None and dead.exited.is_set():
             self.orphans[dead.folder] = {*dead.workers, *_procfs.working_in(dead.folder)}
 
-    def _relieve(self) -> None:
+    def _relieve(self) -> set[_procfs.Process]:
+        """Tell orphans to finish; give them."""
+        relieved = set().union(*self.orphans.values())
         for folder, workers in self.orphans.items():
             for worker in workers:
                 worker.send(signal.SIGQUIT)
             self.retired.add(f"orphans of instance {folder.name}", workers, folder=folder)
         self.orphans.clear()
+        return relieved
 
     async def _launch(self, wanted: Configuration) -> Instance:
         """Start an nginx beside whatever runs; hold `hold`. Raises `Fault`."""
         began = asyncio.get_running_loop().time()
         number, folder = self.nginx.new_folder(wanted.text)
         try:
-            version = await self.records.write_restore(folder)
+            version = await self.records.write_restore(folder / RESTORE)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        descriptors = self.sockets.descriptors(wanted.listeners)
-        instance = await self.nginx.start(number, folder, wanted, descriptors, version)
+        instance = await self.nginx.start(
+            number,
+            folder,
+            wanted,
+            self.sockets.descriptors(wanted.listeners),
+            version,
+            give_up=lambda: self.ending,
+        )
         self.records.journal.resume(version)
         seconds = f"{asyncio.get_running_loop().time() - began:.3f}"
         _log.info("nginx serves", instance=number, pid=instance.pid, version=version, seconds=seconds)
@@ -187,7 +200,7 @@ class Engine:
         instance.signal(signal.SIGHUP)
 
         def refused() -> bool:
-            return any("[emerg]" in line for line in self.nginx.error_log.since(mark))
+            return self.ending or any(map(says_no, self.nginx.error_log.since(mark)))
 
         known = {worker.pid for worker in old} | status.pids(wanted.generation)
         new = await instance.until_reported(
@@ -199,6 +212,8 @@ class Engine:
             if not refused():
                 instance.signal(signal.SIGHUP)
             raise Refused(self.nginx.why(mark, "the new workers did not report"))
+        await until_leaving(old, _LEAVING_SECONDS)
+        instance.push.close()
         self.reloads += 1
         self.retired.add(f"configuration {status.generation}", old)
         self.retired.tick()
@@ -216,11 +231,11 @@ class Engine:
         self.sockets.open(wanted.listeners)
         try:
             async with self.hold:
-                fresh = await self._launch(wanted)
-                self._take(fresh, wanted)
+                self._take(await self._launch(wanted), wanted)
+                # Until the old workers take no new connections, a push would not be in force everywhere.
+                await until_leaving(self.retire(old), _LEAVING_SECONDS)
         finally:
             self.sockets.keep_only((self.configuration or wanted).listeners)
-        self.retire(old)
         self.handovers += 1
         return None
 
@@ -240,11 +255,12 @@ class Engine:
                     self.died.set()
         self.handovers += 1
 
-    def retire(self, instance: Instance) -> None:
-        """Tell an nginx to finish its requests and end."""
+    def retire(self, instance: Instance) -> set[_procfs.Process]:
+        """Tell an nginx to finish its requests and end; give its workers."""
         workers = instance.look_at_workers()
         instance.signal(signal.SIGQUIT)
         self.retired.add(f"instance {instance.number}", workers, master=instance, folder=instance.folder)
+        return workers
 
     # --- end ------------------------------------------------------------------------------------------------
 

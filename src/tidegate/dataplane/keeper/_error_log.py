@@ -10,7 +10,7 @@ _MOST = 16 * 1024 * 1024
 _LOOK_BACK = 64 * 1024
 """Bytes that are read at most to explain a failure."""
 _MOST_LINES = 20
-_GRAVE = ("[emerg]", "[alert]", "[crit]")
+_GRAVE = ("[alert]", "[crit]")
 
 
 class ErrorLog:
@@ -54,7 +54,13 @@ class ErrorLog:
         os.truncate(self.path, 0)
 
 
+def says_no(line: str) -> bool:
+    """Tell whether a line says that nginx does not take a configuration."""
+    # An error in the Lua code that runs first is told at the level of the errors of single requests.
+    return "[emerg]" in line or "init_by_lua error" in line
+
+
 def grave(lines: list[str]) -> list[str]:
     """Give the lines that say why nginx refused or ended; all of the last ones, if none says it plainly."""
-    told = [line for line in lines if any(word in line for word in _GRAVE)]
+    told = [line for line in lines if says_no(line) or any(word in line for word in _GRAVE)]
     return (told or lines)[-_MOST_LINES:]

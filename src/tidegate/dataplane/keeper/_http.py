@@ -110,7 +110,10 @@ def _head(method: str, target: str, size: int) -> bytes:
 async def _read_answer(reader: asyncio.StreamReader) -> tuple[int, bytes, bool]:
     """Give status, body and whether the connection can be used again."""
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    status = int(lines[0].split(" ", 2)[1])
+    protocol, _, rest = lines[0].partition(" ")
+    if not protocol.startswith("HTTP/1."):
+        raise ValueError(f"an answer that begins with {protocol[:20]!r}")
+    status = int(rest.partition(" ")[0])
     fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     if fields.get("transfer-encoding", "").lower() == "chunked":
         body = await _read_chunks(reader)

@@ -19,6 +19,9 @@ STATUS_SECONDS = 2.0
 _POLL_SECONDS = 0.02
 """Between two questions whether the workers are there: connecting costs about 0.2 ms."""
 
+_LEAVING = "is shutting down"
+"""In the title of a worker from the moment on in which it closes its listening sockets."""
+
 
 class NginxStatus(msgspec.Struct):
     """What nginx says of itself (``GET /status``)."""
@@ -110,3 +113,16 @@ class Instance:
                 return None
             await asyncio.sleep(_POLL_SECONDS)
         return None
+
+
+async def until_leaving(workers: Collection[_procfs.Process], seconds: float) -> None:
+    """Wait, at most for some time, until workers that are told to finish take no new connections.
+
+    nginx's master tells them a tenth of a second after it has started their successors.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    staying = list(workers)
+    while staying and asyncio.get_running_loop().time() < deadline:
+        staying = [worker for worker in staying if worker.alive and _LEAVING not in worker.title]
+        if staying:
+            await asyncio.sleep(_POLL_SECONDS)

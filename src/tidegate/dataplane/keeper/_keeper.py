@@ -75,6 +75,7 @@ class Keeper:
             keeper=os.getpid(),
             persisted=journal.persisted,
             draining=self._draining is not None,
+            ending=self._last,
             reloads=engine.reloads,
             handovers=engine.handovers,
             restarts=self.restarts,
@@ -114,17 +115,25 @@ class Keeper:
         except Unanswered as e:
             raise Down(f"nginx does not answer: {e}") from e
 
-    def drain(self, grace: float, *, last: bool = False) -> None:
-        """Fail health at once and end nginx after `grace` seconds; with `last`, the keeper ends with it.
+    def drain(self, grace: float) -> None:
+        """Fail health at once and end nginx after `grace` seconds; if that is under way, it stays as it is."""
+        if self._draining is None:
+            self._hurry.clear()
+            self._draining = asyncio.create_task(self._drain(grace))
 
-        If that is under way already, what is left of the grace period is skipped.
-        """
-        self._last |= last
-        if self._draining is not None:
+    def stop(self) -> None:
+        """Drain without a grace period, cutting short one that has begun, and end the keeper."""
+        self._last = True
+        self.drain(0)
+        self._hurry.set()
+
+    def terminate(self, grace: float) -> None:
+        """Drain and end the keeper; called again, cut the grace period short."""
+        # A drain may be under way: in a pod, controller and keeper are told to end at the same time.
+        if self._last:
             self._hurry.set()
-            return
-        self._hurry.clear()
-        self._draining = asyncio.create_task(self._drain(grace))
+        self._last = True
+        self.drain(grace)
 
     async def _drain(self, grace: float) -> None:
         _log.info("draining", grace=grace, last=self._last)
@@ -177,6 +186,9 @@ class Keeper:
         while True:
             await self.engine.died.wait()
             self.engine.died.clear()
+            if self.engine.current is not None:
+                self.restarts += 1
+                _log.warning("nginx has died", pid=self.engine.current.pid)
             if now() - began > _CALM_SECONDS:
                 pause = 0.0
             while not await self._start(pause):
@@ -190,9 +202,7 @@ class Keeper:
         async with engine.changing:
             if engine.running is not None or engine.configuration is None or engine.ending:
                 return True
-            if engine.current is not None:
-                self.restarts += 1
-                _log.warning("nginx has died and is started again", pid=engine.current.pid, pause=pause)
+            _log.info("starting nginx", pause=pause)
             try:
                 await engine.start(engine.configuration)
             except (Fault, OSError) as e:

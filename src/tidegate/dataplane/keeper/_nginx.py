@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tidegate.dataplane.journal import files
@@ -20,10 +20,12 @@ from tidegate.dataplane.keeper._instance import Instance
 _TEST_SECONDS = 20.0
 """For ``nginx -t``, which takes about 0.05."""
 
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 """From the start of nginx until all its workers report. Loading 100,000 entries takes about a second."""
 
 _CONF = "nginx.conf"
+RESTORE = "restore"
+"""The file from which a new nginx fills its memory."""
 _OPTIONS = ("-p", "./", "-c", _CONF, "-e", "stderr")
 
 
@@ -46,9 +48,16 @@ class Nginx:
         return number, folder
 
     async def start(
-        self, number: int, folder: Path, configuration: Configuration, sockets: Sequence[int], version: int
+        self,
+        number: int,
+        folder: Path,
+        configuration: Configuration,
+        sockets: Sequence[int],
+        version: int,
+        *,
+        give_up: Callable[[], bool],
     ) -> Instance:
-        """Start nginx in its folder on inherited sockets, and wait until it serves `version`.
+        """Start nginx in its folder on inherited sockets, and wait until it serves `version` (or `give_up` says so).
 
         Raises `Refused` with what nginx says; then nothing of it is left running.
         """
@@ -57,8 +66,10 @@ class Nginx:
         instance = Instance(number, folder, child.pid)
         try:
             status = await instance.until_reported(
-                configuration.generation, configuration.workers, seconds=START_SECONDS
+                configuration.generation, configuration.workers, seconds=START_SECONDS, hopeless=give_up
             )
+            # It took what is there into its memory, and must not find it again at a reload.
+            (folder / RESTORE).unlink(missing_ok=True)
             if status is not None and status.version == version:
                 return instance
         except BaseException:

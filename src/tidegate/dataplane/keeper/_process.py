@@ -167,8 +167,9 @@ async def _serve(
     engine = Engine(state, Nginx(argv, state, children, stdout), Records(journal, children))
     keeper = Keeper(engine)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, lambda: keeper.drain(grace, last=True))
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        asyncio.get_running_loop().add_signal_handler(number, keeper.terminate, grace)
+    # Ignored, but not in such a way that nginx would inherit it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     await keeper.begin()
     server = Server(keeper)
     await server.listen(state.socket)

@@ -25,6 +25,16 @@ class Process(NamedTuple):
         """Tell whether this very process still runs (a zombie does not)."""
         return process(self.pid) == self
 
+    @property
+    def title(self) -> str:
+        """Its command line, or what it wrote over it; empty if it is gone."""
+        try:
+            return (
+                (_PROC / str(self.pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+        except OSError:
+            return ""
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if it is alive."""
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -40,9 +40,9 @@ class Records:
             _log.warning("the disk does not take the change", reason=self.journal.trouble)
         return persisted
 
-    async def write_restore(self, folder: Path) -> int:
-        """Write what an nginx in this folder starts from; give its version. Raises `Fault`."""
-        outcome = await self._help("restore", str(folder / "restore"), stdin=self.journal.waiting)
+    async def write_restore(self, path: Path) -> int:
+        """Write what a new nginx starts from; give its version. Raises `Fault`."""
+        outcome = await self._help("restore", str(path), stdin=self.journal.waiting)
         return int(outcome.output)
 
     async def dump(self) -> bytes:

@@ -115,7 +115,7 @@ class Server:
         return {}, b""
 
     async def _stop(self, _header: _Header, _payload: bytes) -> _Reply:
-        self._keeper.drain(0, last=True)
+        self._keeper.stop()
         return {}, b""
 
 

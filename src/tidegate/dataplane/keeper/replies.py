@@ -31,13 +31,15 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     persisted: bool = True
     """False while the disk lacks changes that are in force."""
     draining: bool = False
+    ending: bool = False
+    """True if the keeper itself ends once nginx has."""
     ready: bool = False
     store: Store = Store()
     reloads: int = 0
     """Reloads since this keeper began."""
     handovers: int = 0
     restarts: int = 0
-    """How often this keeper started nginx again because its master had died."""
+    """How often nginx's master died under this keeper, which then starts it again."""
     retiring: int = 0
     """Old generations of workers that still finish their requests."""
     trouble: str = ""

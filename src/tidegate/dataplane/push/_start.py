@@ -47,7 +47,9 @@ async def ensure_keeper(
         if attempt:
             await asyncio.sleep(_PAUSE)
         try:
-            await client.status()
+            # One that is about to end keeps the folder until it has.
+            while (await client.status()).ending:
+                await client.until_gone()
         except KeeperGone:
             why = await _start(state_dir, nginx or find().nginx_argv(), keep_stdout=keep_stdout, grace=grace)
             continue
