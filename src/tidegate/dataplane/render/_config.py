@@ -108,6 +108,10 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
     yield f"lua_shared_dict tidegate_store {node.store_bytes};"
     yield "lua_shared_dict tidegate_control 1m;"
     yield "lua_shared_dict tidegate_counters 16m;"
+    # By default the log phase gives free memory back to the system every 1,000 requests, only to fault it in again.
+    yield "lua_malloc_trim 0;"
+    # With the state of the Lua phases a request outgrows the usual 4 KiB: a second block costs 1,300 instructions.
+    yield "request_pool_size 8k;"
     # Tenants' patterns run with a bound on backtracking, and each is compiled once per worker.
     yield "lua_regex_match_limit 100000;"
     yield "lua_regex_cache_max_entries 16384;"
@@ -122,7 +126,7 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
 
 
 def _log(node: NodeSettings) -> Iterator[str]:
-    yield "uninitialized_variable_warn off;"
+    yield "uninitialized_variable_warn off;  # see @variables"
     if node.access_log == "off":
         yield "access_log off;"
     else:

@@ -50,7 +50,6 @@ def _from_connection(node: NodeSettings) -> Iterator[str]:
         yield "map $proxy_protocol_server_port $tg_port { default $proxy_protocol_server_port; '' $tg_listen_port; }"
     else:
         yield "map $scheme $tg_scheme { default $scheme; }"
-        yield "map $tg_listen_port $tg_port { default $tg_listen_port; }"
 
 
 def _trusted(node: NodeSettings) -> Iterator[str]:
@@ -72,8 +71,9 @@ def _trusted(node: NodeSettings) -> Iterator[str]:
 
 def server_lines(node: NodeSettings, scheme: str, port: int) -> Iterator[str]:
     """Give the headers towards the backend for a server of the given scheme whose clients see the given port."""
-    yield f"set $tg_listen_port {port};"
     from_connection = not trusts_forwarded(node)
+    if not from_connection:
+        yield f"set $tg_listen_port {port};"
     proto = scheme if from_connection else "$tg_scheme"
     best_host = "$tg_best_host" if node.use_forwarded_headers else "$http_host"
     full = node.use_forwarded_headers and node.compute_full_forwarded_for

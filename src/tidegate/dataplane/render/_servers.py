@@ -45,16 +45,18 @@ def _routing(scheme: str) -> Iterator[str]:
     # The Lua side decides before nginx chooses a location. Whatever is not plain proxying to the default profile jumps
     # to a named location: 418 is only the vehicle, for error_page is nginx's one jump whose target may be a variable.
     yield "server_name _;"
-    yield "set $tg_jump '';"
-    yield "set $tg_jump_on '';"
-    yield "set $tg_location '';"
-    yield "set $tg_backend '';"
     yield f"set_by_lua_block $tg_route {{ return tidegate_{scheme}() }}"
     yield "error_page 418 = $tg_jump;"
     yield "recursive_error_pages on;"
     yield "if ($tg_jump) { return 418; }"
     yield "log_by_lua_block { tidegate_log() }"
     yield "location / { proxy_pass http://tidegate; }"
+    # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
+    # each request would cost 80 instructions apiece.
+    yield "location @variables {"
+    for name in ("jump", "jump_on", "location", "backend"):
+        yield f"    set $tg_{name} '';"
+    yield "}"
     yield "location @drain {"
     yield "    keepalive_timeout 0;"
     yield "    error_page 418 = $tg_jump_on;"
