@@ -118,7 +118,11 @@ class Backends:
 
     def one(self, name: str) -> Backend:
         """Start one instance with exactly this name."""
-        backend = Backend(self, name, "127.0.0.1", waiting.free_ports(1)[0])
+        return self.at(name, "127.0.0.1", waiting.free_ports(1)[0])
+
+    def at(self, name: str, address: str, port: int) -> Backend:
+        """Start one instance at just this address and port."""
+        backend = Backend(self, name, address, port)
         self.call(backend.listen())
         self._all.append(backend)
         return backend

@@ -40,6 +40,8 @@ class Call:
     """The only good status, if it is not a 2xx one that is wanted."""
     shown: Callable[[bytes], object] | None = None
     """Told the certificate (DER) of each handshake."""
+    answered: Callable[[str], object] | None = None
+    """Told the name of the instance of each good answer."""
 
 
 @dataclass(slots=True)
@@ -208,6 +210,8 @@ class Ledger:
             self.outcomes.wrong[f"{call.host}{call.path} → {instance}"] += 1
         else:
             self.outcomes.good += 1
+            if call.answered:
+                call.answered(instance)
             self.outcomes.slowest = max(self.outcomes.slowest, took)
 
 
