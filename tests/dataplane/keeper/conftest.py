@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import time
@@ -25,9 +26,11 @@ HERE = Path(__file__).parent
 
 def free_port() -> int:
     """Give a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        # Not one that the kernel gives to outgoing connections, or one of those could have it by the time it is used.
+        port = random.randrange(12_000, 30_000)  # noqa: S311 - any port will do
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Answer(NamedTuple):

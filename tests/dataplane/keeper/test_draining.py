@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
@@ -21,14 +22,14 @@ async def test_sigterm_lets_a_slow_request_finish_and_ends_when_idle(empty_node:
     node = empty_node
     keeper = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tidegate.dataplane.keeper", "--state-dir", str(node.state), "--grace", "1"),
+        *("-m", "tidegate.dataplane.keeper", "--state-dir", str(node.state), "--grace", "2"),
         *("--nginx", shlex.join(find().nginx_argv())),
         stderr=subprocess.DEVNULL,
     )
     await node.until((node.state / "keeper.sock").exists)
     await node.client.configure(node.conf("one"))
     await node.push({"r/x": b"first"})
-    slow = asyncio.create_task(node.get(seconds=2.5))
+    slow = asyncio.create_task(node.get(seconds=3))
     await asyncio.sleep(0.2)
     keeper.send_signal(signal.SIGTERM)
     await asyncio.sleep(0.3)
@@ -45,12 +46,16 @@ async def test_sigterm_lets_a_slow_request_finish_and_ends_when_idle(empty_node:
 
 async def test_after_the_grace_period_connections_are_refused_while_requests_finish(node: Node) -> None:
     """Nobody waits in the queue of a node that will not serve them."""
-    slow = asyncio.create_task(node.get(seconds=2))
+    slow = asyncio.create_task(node.get(seconds=3))
     await asyncio.sleep(0.2)
     await node.client.drain(0.1)
-    await asyncio.sleep(0.5)
+    with contextlib.suppress(ConnectionError):
+        while not slow.done():
+            await node.get()
+            await asyncio.sleep(0.02)
     with pytest.raises(ConnectionRefusedError):
         await node.get()
+    assert not slow.done()
     assert (await slow).body == "first"
 
 
@@ -117,3 +122,20 @@ async def test_sigterm_during_a_drain_does_not_cut_its_grace_short_but_a_second_
     async with asyncio.timeout(10):
         await node.client.until_gone()
     assert node.processes() == []
+
+
+async def test_nginx_can_keep_the_standard_output_of_who_starts_it(empty_node: Node) -> None:
+    """An access log on standard output arrives there, also after the keeper detached."""
+    node = empty_node
+    output = node.state.with_name("output")
+    with output.open("wb") as file:
+        starter = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tidegate.dataplane.keeper", "--state-dir", str(node.state), "--detach", "--keep-stdout"),
+            stdout=file,
+        )
+        assert await starter.wait() == 0
+    await node.client.configure(node.conf("one", extra="access_log /dev/stdout;"))
+    await node.get()
+    await node.until(lambda: "GET /?key=r/x" in output.read_text())
+    assert '" 200 ' not in (node.state / "nginx" / "error.log").read_text()

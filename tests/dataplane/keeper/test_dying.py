@@ -72,17 +72,14 @@ async def test_a_killed_master_and_all_its_workers_are_replaced(node: Node) -> N
 
 async def test_a_master_that_keeps_dying_is_started_ever_more_slowly(node: Node) -> None:
     """The second death is followed by a pause, and nothing is lost by it."""
-    loop = asyncio.get_running_loop()
-    took = []
     for _ in range(3):
         master = (await node.client.status()).master
-        began = loop.time()
         os.kill(master, signal.SIGKILL)
         await _until_serving(node, master)
-        took.append(loop.time() - began)
-    assert took[0] < took[1] < took[2]
     assert (await node.client.status()).restarts == 3
-    assert "pause=1.0" in node.log()
+    pauses = [line.rpartition("pause=")[2] for line in node.log().splitlines() if "pause=" in line]
+    assert pauses == ["0.0", "0.5", "1.0"]
+    assert (await node.get()).body == "first"
 
 
 async def test_an_nginx_that_does_not_start_is_tried_again_and_told(node: Node) -> None:
