@@ -33,6 +33,10 @@ class InForce:
         """Give the location profile that a route has in force; empty for the default one."""
         return self._profiles.get(key, "")
 
+    def profiles(self) -> frozenset[str]:
+        """Give the location profiles that routes have in force."""
+        return frozenset(self._profiles.values())
+
     def names_of(self, key: str) -> int:
         """Give the number of entries in force that name a key."""
         return self._references[key]

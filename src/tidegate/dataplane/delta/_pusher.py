@@ -111,7 +111,7 @@ class Pusher:
 
     async def resync(self) -> None:
         """Learn anew what is in force, and offer the difference to what is wanted. Raises `KeeperError`."""
-        self._target = None
+        was_aimed, self._target = self._target is not None, None
         await self.adopt()
         for at, key in enumerate(list(self._wanted())):
             if (value := self._wanted().get(key)) is not None:
@@ -119,7 +119,8 @@ class Pusher:
             if at % SLICE == 0:
                 await asyncio.sleep(0)
         self.retire()
-        self.aim()
+        if was_aimed:
+            self.aim()
 
     def aim(self) -> None:
         """Remember everything that was offered up to now; see `is_there`."""

@@ -76,6 +76,10 @@ class Queue:
         """Give the keys in force."""
         return iter(self._in_force)
 
+    def profiles_in_force(self) -> frozenset[str]:
+        """Give the ids of the location profiles that routes in force name."""
+        return self._in_force.profiles()
+
     def know_profiles(self, known: Iterable[str]) -> None:
         """Take the ids of the location profiles that every worker of nginx has now."""
         self._known = frozenset(known)

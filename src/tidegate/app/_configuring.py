@@ -1,0 +1,257 @@
+"""Brings nginx's own configuration in step: node settings and location profiles, with as few reloads as can be.
+
+What nginx refuses is left out and said: new profiles one by one, new settings as a whole. The rest is applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import grp
+import os
+import pwd
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from tidegate.app import _memory
+from tidegate.dataplane.delta import Queue, Reloads, trials
+from tidegate.dataplane.install import Installation
+from tidegate.dataplane.push import ConfigurationRefused, KeeperClient, KeeperError, Status
+from tidegate.dataplane.render import EVERYDAY_PROFILES, Rendered, render
+from tidegate.findings import Effect, Finding
+from tidegate.model import NodeSettings, Profile
+
+_RETRY: Final = 2.0
+"""Seconds after a configuration that could not be put in force for a reason that may pass (a port in use)."""
+
+_log = structlog.stdlib.get_logger("tidegate")
+
+
+class Reload(msgspec.Struct, frozen=True):
+    """A configuration that came into force."""
+
+    time: float
+    """Unix seconds."""
+    how: str
+    seconds: float
+    profiles: tuple[str, ...]
+    """Ids of the profiles that were new."""
+    namespaces: tuple[str, ...]
+    """Whose routes waited for them."""
+    settings: bool
+    """True if settings of the node changed."""
+
+
+class Configurer:
+    """Knows what nginx is configured for, what is wanted, and when to change it."""
+
+    def __init__(
+        self, keeper: KeeperClient, installation: Installation, state_dir: Path, queue: Queue
+    ) -> None:
+        """Take whom to ask, what to run, where to remember, and what waits for profiles."""
+        self._keeper = keeper
+        self._installation = installation
+        self._state_dir = state_dir
+        self._queue = queue
+        self._reloads = Reloads()
+        self._wake = asyncio.Event()
+        self._retry_at = 0.0
+        self._node: NodeSettings | None = None
+        self._profiles: dict[str, Profile] = {}
+        self._refused_node: NodeSettings | None = None
+        self._refused: dict[str, str] = {}
+        self._trouble: dict[str, Finding] = {}
+        self.wanted_node = NodeSettings()
+        self.wanted_profiles: Mapping[str, Profile] = {}
+        self.history: deque[Reload] = deque(maxlen=100)
+
+    def poke(self) -> None:
+        """Say that something may have to change."""
+        self._wake.set()
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Say what nginx does not take."""
+        return tuple(self._trouble.values())
+
+    @property
+    def node(self) -> NodeSettings:
+        """Give the node settings in force, else those that are wanted."""
+        return self._node or self.wanted_node
+
+    def adopt(self, status: Status) -> None:
+        """Take what the running nginx is configured for."""
+        memory = _memory.load(self._state_dir)
+        self._queue.know_profiles(status.profiles)
+        if status.generation and memory.generation == status.generation:
+            self._node = memory.node
+            self._profiles = {profile.id: profile for profile in memory.profiles}
+
+    async def begin(self, fallback: NodeSettings) -> None:
+        """Configure for the first time in this process, at once. Raises `KeeperError` if nothing can serve."""
+        missing = {name: ("",) for name in self.wanted_profiles if name not in self._profiles}
+        if self._node == self.wanted_node and not missing and await self._is_current():
+            return
+        await self._change(missing, patient=False)
+        if self._node is None:
+            # The settings of the ConfigMap are refused, and there are none from before.
+            await self._put(fallback, self._needed(), missing)
+
+    async def run(self) -> None:
+        """Keep nginx's configuration in step until cancelled."""
+        while True:
+            now = time.monotonic()
+            missing = self._queue.missing_profiles()
+            wait = self._reloads.wait(missing, now, settings=self._has_new_settings())
+            if wait is not None:
+                wait = max(wait, self._retry_at - now)
+            if wait is not None and wait <= 0:
+                self._reloads.spend(missing, now)
+                await self._change(missing, patient=True)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    # --- changing -------------------------------------------------------------------------------------------
+
+    def _has_new_settings(self) -> bool:
+        return self.wanted_node not in (self._node, self._refused_node)
+
+    def _needed(self) -> dict[str, Profile]:
+        """Give the profiles that routes want, and those that routes in force still use; not those refused."""
+        in_use = self._queue.profiles_in_force()
+        kept = {name: profile for name, profile in self._profiles.items() if name in in_use}
+        wanted = {name: p for name, p in self.wanted_profiles.items() if name not in self._refused}
+        return kept | wanted
+
+    async def _change(self, missing: Mapping[str, Collection[str]], *, patient: bool) -> None:
+        """Put what is wanted in force, as far as nginx takes it."""
+        node = self.wanted_node if self.wanted_node != self._refused_node else self.node
+        try:
+            try:
+                await self._put(node, self._needed(), missing)
+            except ConfigurationRefused as refusal:
+                await self._change_in_parts(node, missing, refusal)
+        except KeeperError as error:
+            if not patient:
+                raise
+            self._retry_at = time.monotonic() + _RETRY
+            self._say("NotConfigured", "", str(error), "")
+        else:
+            self._trouble.pop("NotConfigured", None)
+
+    async def _change_in_parts(
+        self, node: NodeSettings, missing: Mapping[str, Collection[str]], refusal: ConfigurationRefused
+    ) -> None:
+        """Find out what is refused: the settings, or some of the new profiles; apply the rest."""
+        if node != self._node and not await self._takes(node, self._profiles.values(), missing):
+            self._refused_node = node
+            self._say(
+                "SettingsRefused", "", str(refusal), "settings of the global ConfigMap that nginx takes"
+            )
+            if self._node is None:
+                return
+            node = self._node
+        needed = self._needed()
+        new = [profile for name, profile in needed.items() if name not in self._profiles]
+        base = [profile for name, profile in needed.items() if name in self._profiles]
+        search = trials(new)
+        try:
+            part = next(search)
+            while True:
+                part = search.send(await self._takes(node, [*base, *part], missing))
+        except StopIteration as end:
+            self._quarantine(end.value, str(refusal))
+
+    def _quarantine(self, refused: Iterable[Profile], why: str) -> None:
+        for profile in refused:
+            self._refused[profile.id] = why
+            self._say(f"ProfileRefused {profile.id}", _words(profile), why, "values that nginx takes")
+        self._queue.refuse_profiles(self._refused)
+
+    async def _takes(
+        self, node: NodeSettings, profiles: Iterable[Profile], missing: Mapping[str, Collection[str]]
+    ) -> bool:
+        try:
+            await self._put(node, {profile.id: profile for profile in profiles}, missing)
+        except ConfigurationRefused:
+            return False
+        return True
+
+    async def _put(
+        self, node: NodeSettings, profiles: Mapping[str, Profile], missing: Mapping[str, Collection[str]]
+    ) -> None:
+        """Put one configuration in force. Raises `KeeperError`."""
+        rendered = self._rendered(node, profiles.values())
+        begin = time.monotonic()
+        done = await self._keeper.configure(rendered)
+        self._note(node, rendered, done.how, time.monotonic() - begin, missing)
+        self._node, self._profiles = node, {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
+        self._queue.know_profiles(rendered.profiles)
+        if node == self.wanted_node:
+            self._trouble.pop("SettingsRefused", None)
+        try:
+            _memory.save(
+                self._state_dir, _memory.Memory(rendered.generation, node, tuple(self._profiles.values()))
+            )
+        except OSError as error:
+            _log.warning("cannot remember the configuration", error=str(error))
+
+    def _rendered(self, node: NodeSettings, profiles: Collection[Profile]) -> Rendered:
+        return render(node, profiles, self._installation, worker_user=worker_user())
+
+    async def _is_current(self) -> bool:
+        """Tell whether nginx runs the very text that this program would write for what it has."""
+        rendered = self._rendered(self.node, self._profiles.values())
+        return (await self._keeper.status()).generation == rendered.generation
+
+    # --- telling --------------------------------------------------------------------------------------------
+
+    def _note(
+        self,
+        node: NodeSettings,
+        rendered: Rendered,
+        how: str,
+        seconds: float,
+        missing: Mapping[str, Collection[str]],
+    ) -> None:
+        if how == "unchanged":
+            return
+        names = sorted({name for names in missing.values() for name in names if name})
+        new = tuple(name for name in missing if name in rendered.profiles)
+        reload = Reload(time.time(), how, seconds, new, tuple(names), settings=node != self._node)
+        self.history.append(reload)
+        _log.info(
+            f"nginx {how}", seconds=round(seconds, 3), profiles=len(new), namespaces=",".join(names) or None
+        )
+
+    def _say(self, type_: str, value: str, message: str, accepted: str) -> None:
+        kind = type_.partition(" ")[0]
+        finding = Finding(Effect.FAILED, kind, "", "", value[:200], accepted, message=message[:2000])
+        if self._trouble.get(type_) != finding:
+            _log.error(
+                "nginx's configuration is not as wanted", what=kind, value=value or None, message=message
+            )
+        self._trouble[type_] = finding
+
+
+def worker_user() -> str | None:
+    """Give the account that nginx's workers run as, as its directive wants it; None if they cannot change it."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("www-data", "nginx", "nobody"):
+        with contextlib.suppress(KeyError):
+            account = pwd.getpwnam(name)
+            return f"{name} {grp.getgrgid(account.pw_gid).gr_name}"
+    return "root"
+
+
+def _words(profile: Profile) -> str:
+    return ", ".join(f"{key}={value}" for key, value in profile.values)
