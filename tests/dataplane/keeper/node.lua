@@ -14,7 +14,8 @@ local function parse(body)
         local op, _, k1, k2, v1, v2, v3, v4 = body:byte(at, at + 7)
         local value_at = at + 8 + k1 * 256 + k2
         local next_at = value_at + ((v1 * 256 + v2) * 256 + v3) * 256 + v4
-        changes[#changes + 1] = { body:sub(at + 8, value_at - 1), op == 83 and body:sub(value_at, next_at - 1) or nil }
+        local value = op == 83 and body:sub(value_at, next_at - 1) or nil
+        changes[#changes + 1] = { body:sub(at + 8, value_at - 1), value }
         at = next_at
     end
     return header, changes

@@ -43,6 +43,9 @@ class Journal:
         self._open()
 
     def _open(self) -> None:
+        # Of a helper process that was killed, or whose keeper was: it fails then, and nothing is lost.
+        for unfinished in self.folder.glob("*.new"):
+            unfinished.unlink(missing_ok=True)
         taken = files.snapshots(self.folder)
         after = taken[-1] if taken else 0
         if taken:

@@ -249,10 +249,10 @@ class Engine:
             try:
                 await self.sockets.open_once_free(wanted.listeners, _FREE_SECONDS)
                 self._take(await self._launch(wanted), wanted)
-            finally:
-                if self.current is None:
-                    self.current = old
-                    self.died.set()
+            except BaseException:
+                # The previous configuration is started then, as after a death.
+                self.died.set()
+                raise
         self.handovers += 1
 
     def retire(self, instance: Instance) -> set[_procfs.Process]:

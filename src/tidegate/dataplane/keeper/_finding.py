@@ -31,6 +31,8 @@ def adopt(engine: Engine) -> bool:
         elif instance is None:
             engine.orphans[folder] = set(processes)
         else:
+            # One that has a pid file has read it.
+            (folder / _nginx.RESTORE).unlink(missing_ok=True)
             engine.current = instance
             engine.watch(instance)
             _log.info("adopted nginx", instance=number, pid=instance.pid)

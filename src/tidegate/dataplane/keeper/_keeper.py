@@ -50,8 +50,7 @@ class Keeper:
         """Adopt the nginx that runs, or see to it that one is started; go on by itself from then on."""
         adopted = _finding.adopt(self.engine)
         if self.engine.running is not None:
-            with contextlib.suppress(Down):
-                await self.pushes.compare()
+            await self.pushes.compare()
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._supervise())]
         if not adopted:
             self.engine.died.set()

@@ -175,7 +175,7 @@ async def _serve(
     await server.listen(state.socket)
     ready()
     await keeper.ended.wait()
-    await keeper.close()
     state.socket.unlink(missing_ok=True)
     await server.close()
+    await keeper.close()
     _log.info("the keeper has ended")

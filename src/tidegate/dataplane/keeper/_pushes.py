@@ -68,13 +68,17 @@ class Pushes:
         return await self._records.dump()
 
     async def compare(self) -> None:
-        """Find out whether the journal has what nginx has. Raises `Down`."""
-        in_force = (await self._engine.status()).version
-        if in_force != self._records.journal.version:
-            _log.warning(
-                "the journal lacks what is in force", journal=self._records.journal.version, in_force=in_force
-            )
-            self._records.journal.lose_track()
+        """Find out whether the journal has what nginx has; without an answer it is taken not to."""
+        journal = self._records.journal
+        try:
+            in_force = (await self._engine.status()).version
+        except Down as e:
+            _log.warning("it is not known what is in force", reason=e)
+            journal.lose_track()
+            return
+        if in_force != journal.version:
+            _log.warning("the journal lacks what is in force", journal=journal.version, in_force=in_force)
+            journal.lose_track()
 
     async def tick(self) -> None:
         """Catch up if the journal is behind and the disk lets us."""
