@@ -183,4 +183,4 @@ class DataPlane:
             status = self.ask("GET", "/status")[1]
         except OSError:
             return False
-        return len(status["reported"].get(status["generation"], {})) == status["workers"]
+        return bool(len(status["reported"].get(status["generation"], {})) == status["workers"])

@@ -106,7 +106,7 @@ def test_on_a_regex_host_the_longest_pattern_is_tried_first() -> None:
     with DataPlane(_entries(rules, regex=True), workers=1) as plane:
         for uri in ("/foo", "/FOObar", "/foo/barx", "/fxo/q/z", "/fxo/q/y", "/", "/other", "/FOO/BAR"):
             first = next(p for p in ordered if re.match(p, uri, re.IGNORECASE))
-            kind = dict((path, kind) for kind, path in rules)[first]
+            kind = {path: kind for kind, path in rules}[first]
             assert _location(plane, uri) == f"https://x/{kind}{first}", uri
 
 
