@@ -12,7 +12,6 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Coroutine
 from typing import Any, Final
 
 import structlog
@@ -125,12 +124,20 @@ class Gateway:
         )
 
     async def _ensure_keeper(self) -> push.KeeperClient:
-        return await push.ensure_keeper(
+        """Find or start the keeper. Raises `push.KeeperError`."""
+        # In a thread with a plain event loop: the fast one gives a child a second copy of each pipe, which the keeper
+        # would hold open for as long as it lives.
+        await asyncio.to_thread(lambda: asyncio.run(self._start_keeper()))
+        return push.KeeperClient(self.options.state_dir)
+
+    async def _start_keeper(self) -> None:
+        client = await push.ensure_keeper(
             self.options.state_dir,
             nginx=self.installation.nginx_argv(),
             keep_stdout=self.options.translation.node.access_log == "/dev/stdout",
             grace=self.options.shutdown_grace,
         )
+        await client.close()
 
     async def _revive(self) -> None:
         """Start the keeper again after it has died; it adopts the nginx that it finds."""
@@ -286,9 +293,9 @@ async def _first_of(goal: asyncio.Task[Any], *others: asyncio.Task[Any]) -> None
         task.result()
 
 
-def run(gateway: Coroutine[Any, Any, None]) -> None:
-    """Run a gateway on the fast event loop."""
+def run(gateway: Gateway) -> None:
+    """Run a gateway on the fast event loop until it has ended. Raises what `Gateway.run` does."""
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(gateway)
+        runner.run(gateway.run())

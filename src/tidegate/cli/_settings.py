@@ -1,0 +1,106 @@
+"""From flags to what the other rooms take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import replace
+
+from tidegate import translate
+from tidegate.app import Options, bind_addresses, default_state_dir, default_workers
+from tidegate.cli._errors import WrongUse
+from tidegate.cli._flags import LaterFlags, NodeFlags, ObjectFlags
+from tidegate.model import NodeSettings
+
+_PLAIN: Final = re.compile(r"/[A-Za-z0-9/_.+~@%=,:-]+")
+"""Paths that mean in nginx.conf what they mean elsewhere."""
+
+
+def translation(flags: ObjectFlags) -> translate.Options:
+    """Give the options of translation for a folder of manifests, whose operator wrote it."""
+    return translate.Options(
+        folder=True,
+        ingress_class=flags.ingress_class,
+        controller_class=flags.controller_class,
+        ingress_class_by_name=flags.ingress_class_by_name,
+        watch_without_class=flags.watch_ingress_without_class is not False,
+        watch_namespace=flags.watch_namespace,
+        allow_loopback_endpoints=flags.allow_loopback_endpoints is not False,
+        disable_catch_all=flags.disable_catch_all,
+        disable_svc_external_name=flags.disable_svc_external_name,
+        annotations_prefix=flags.annotations_prefix,
+        enable_annotation_validation=flags.enable_annotation_validation,
+        deep_inspect=flags.deep_inspect,
+        default_backend_service=flags.default_backend_service,
+        default_ssl_certificate=flags.default_ssl_certificate,
+        configmap=flags.configmap,
+    )
+
+
+def options(node: NodeFlags, objects: ObjectFlags, later: LaterFlags, state_dir: Path | None) -> Options:
+    """Give the options of a gateway. Raises `WrongUse`."""
+    folder = _folder(node, later)
+    _exclude(later)
+    return Options(
+        folder=folder,
+        state_dir=(state_dir or default_state_dir()).absolute(),
+        translation=replace(translation(objects), node=_node(node)),
+        shutdown_grace=float(node.shutdown_grace_period),
+        post_shutdown_grace=float(node.post_shutdown_grace_period),
+    )
+
+
+def _folder(node: NodeFlags, later: LaterFlags) -> Path:
+    if node.manifests is None:
+        kubernetes = (
+            " (Kubernetes as a source is not there yet)" if later.kubeconfig or later.apiserver_host else ""
+        )
+        raise WrongUse(f"one source is needed{kubernetes}: --manifests DIR, or TIDEGATE_MANIFESTS=DIR")
+    if later.kubeconfig or later.apiserver_host:
+        raise WrongUse(
+            "--manifests and --kubeconfig or --apiserver-host exclude each other: choose one source"
+        )
+    return node.manifests
+
+
+def _exclude(later: LaterFlags) -> None:
+    if later.publish_service and later.publish_status_address:
+        raise WrongUse("--publish-service and --publish-status-address exclude each other")
+
+
+def _node(flags: NodeFlags) -> NodeSettings:
+    ports = {
+        "--http-port": flags.http_port,
+        "--https-port": flags.https_port,
+        "--status-port": flags.status_port,
+    }
+    for name, port in ports.items():
+        if other := next((o for o, p in ports.items() if p == port and o != name), None):
+            raise WrongUse(f"{name} and {other} are both {port}; each wants a port of its own")
+    return NodeSettings(
+        http_port=flags.http_port,
+        https_port=flags.https_port,
+        status_port=flags.status_port,
+        bind_addresses=bind_addresses(),
+        access_log=_access_log(flags.access_log),
+        store_bytes=flags.store_size,
+        workers=default_workers(),
+    )
+
+
+def _access_log(text: str) -> str:
+    match text:
+        case "off":
+            return text
+        case "-":
+            return "/dev/stdout"
+        case _:
+            path = str(Path(text).absolute())
+            if not _PLAIN.fullmatch(path):
+                raise WrongUse(
+                    f'--access-log "{text}" is not accepted; it wants "off", "-", or a path of letters, digits and'
+                    " /_.+~@%=,:-"
+                )
+            return path
