@@ -22,6 +22,7 @@ _NO_KEY: Final = object()
 _MERGE: Final = "<<"
 _MERGE_KEY: Final = object()
 _TEXT: Final = "UTF-8 text without control characters"
+_DEPTH: Final = f"at most {_limits.DEPTH} levels of nesting"
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -101,6 +102,8 @@ def _not_yaml(error: yaml.MarkedYAMLError) -> Unreadable:
     problem = error.problem or "not YAML"
     if error.context:
         problem = f"{problem}, {error.context}"
+    if "nesting depth" in problem:
+        return Unreadable("TooDeep", line, column, problem, _DEPTH)
     accepted = "YAML"
     if "cannot start any token" in problem:
         accepted = (
@@ -203,7 +206,7 @@ class _Reader:
 
     def _key(self, event: Any) -> None:
         frame = self._stack[-1]
-        if event.value == _MERGE and event.implicit[0] and event.style is None:
+        if event.value == _MERGE and event.implicit[0]:
             frame.key = _MERGE_KEY
             return
         try:
@@ -275,9 +278,9 @@ def _scalar_value(event: Any) -> Scalar:
     text: str = event.value
     tag = event.tag
     try:
-        if tag is None or tag == "!":
+        if tag is None:
             return resolve(text) if event.implicit[0] else text
-        return text if tag == STR_TAG else resolve_tagged(text, tag)
+        return text if tag in {"!", STR_TAG} else resolve_tagged(text, tag)
     except NotOfTag as e:
         raise _fault(
             event, "NotYaml", str(e), "a value that JSON can hold; quote it if it is text", text[:200]

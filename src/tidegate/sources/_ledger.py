@@ -49,7 +49,7 @@ class File:
         for document in self.documents:
             found += document.findings
         found += (self.losing or {}).values()
-        return tuple(sorted(found, key=lambda f: f.line))
+        return tuple(sorted(found, key=lambda f: (f.line, f)))
 
 
 class _Claim(msgspec.Struct, gc=False, eq=False):

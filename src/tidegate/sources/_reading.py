@@ -77,7 +77,7 @@ def read(
     try:
         text = _splitting.normalize(data)
     except Unreadable as e:
-        yield Document(b"", 1, (), (_fault(file, 1, e),), frozenset({ANY_KIND}))
+        yield Document(b"", 1, (), (_fault(file, 1, b"", e),), frozenset({ANY_KIND}))
         return
     is_json = file.endswith(".json")
     chunks = [(1, text)] if is_json else _splitting.split(text)
@@ -93,7 +93,9 @@ def read(
             yield document
 
 
-def _fault(file: str, start: int, e: Unreadable) -> Finding:
+def _fault(file: str, start: int, text: bytes, e: Unreadable) -> Finding:
+    last = text.rstrip(b"\n").count(b"\n") + 1
+    e.line = min(e.line, last)  # the parser may tell of the end of the text as one line more
     message = f"line {start + e.line - 1}, column {e.column}: {e.message}"
     return Finding(Effect.REFUSED, e.type, "", "", e.value, e.accepted, message, file, start + e.line - 1)
 
@@ -116,7 +118,7 @@ class _Chunk:
         try:
             values = self._values(exact_bytes)
         except Unreadable as e:
-            self.findings.append(_fault(self.file, self.start, e))
+            self.findings.append(_fault(self.file, self.start, self.text, e))
             self.nameless.add(ANY_KIND)
             values = []
         for number, value in enumerate(values):

@@ -68,7 +68,7 @@ class Tree:
         try:
             status = os.stat(path)
         except OSError as e:
-            self.forget(path)
+            self._forget_folders(path)
             if e.errno not in GONE:
                 yield Blocked(path, e)
             return
@@ -76,15 +76,9 @@ class Tree:
             parent = self._folders.get(os.path.dirname(path))
             ancestors = parent[1] if parent and path != self.root else ()
             yield from self._walk(path, status, ancestors)
-        elif stat.S_ISREG(status.st_mode) and path != self.root:
+        elif stat.S_ISREG(status.st_mode) and path.endswith(ENDINGS) and path != self.root:
             self._forget_folders(path)
             yield _seen(path, status)
-
-    def forget(self, path: str) -> None:
-        """Drop the watches for what was at or under a path that is gone (the root's own way is still followed)."""
-        self._forget_folders(path)
-        if path != self.root:
-            self._unlink(path)
 
     def touched(self, watch: int, name: str) -> set[str]:
         """Give the paths that a change of a name in a watched folder concerns. An empty name is the folder itself."""
