@@ -153,11 +153,16 @@ class DataPlane:
 
     def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
         """Ask over push.sock; give status and decoded JSON."""
+        status, answer = self.raw(method, path, body)
+        return status, json.loads(answer)
+
+    def raw(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Ask over push.sock; give status and body."""
         connection = _UnixConnection(self.folder / "push.sock")
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
+            return answer.status, answer.read()
         finally:
             connection.close()
 

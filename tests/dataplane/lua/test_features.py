@@ -37,7 +37,7 @@ def _serve(plane: DataPlane, backends: Backends, host: str, count: int = 1, **ro
 def test_round_robin_is_even(plane: DataPlane, backends: Backends) -> None:
     """One worker gives each of five endpoints its turn."""
     ids = _serve(plane, backends, "even.example.com", 5)
-    asked = [http.get(plane.http, "/", host="even.example.com").backend for _ in range(25)]
+    asked = [str(http.get(plane.http, "/", host="even.example.com").backend) for _ in range(25)]
     assert sorted(asked) == sorted(ids * 5)
 
 

@@ -173,3 +173,14 @@ def test_rules_with_conditions_are_taken_only_if_all_hold() -> None:
         assert asked(X_Color="red") == "https://rest/"
         assert asked("/?v=2") == "https://both/"
         assert asked("/?v=3") == "https://rest/"
+
+
+def test_healthz_is_answered_for_unknown_hosts_unless_a_rule_claims_it() -> None:
+    """On both kinds of unknown: no host at all, and host "_" (reference d)."""
+    with DataPlane(workers=1) as plane:
+        assert http.get(plane.http, "/healthz", host="whatever").status == 200
+        plane.push({"h/main/_": Host((Rule(PLAIN, "/", "ns/any/0"),)), "r/ns/any/0": _redirect("any")})
+        assert http.get(plane.http, "/healthz", host="whatever").status == 200
+        assert _location(plane, "/other") == "https://any/"
+        plane.push({"h/main/_": Host((Rule(EXACT, "/healthz", "ns/any/0"),))})
+        assert http.get(plane.http, "/healthz", host="whatever").status == 301

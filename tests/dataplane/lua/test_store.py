@@ -154,3 +154,20 @@ def test_a_new_worker_serves_what_is_in_force(backends: Backends) -> None:
         waiting.until(lambda: plane.workers not in ([], [old]), 10)
         for host in (HOST, "later.example.com"):
             assert http.get(plane.http, "/", host=host).status == 200
+
+
+def test_what_is_in_force_can_be_read_back_whole() -> None:
+    """As one delta, tombstones and replaced values left out."""
+    with DataPlane(_redirecting(HOST, "https://0.example.com/"), workers=1) as plane:
+        plane.push(_redirecting("b.example.com", "https://1.example.com/"))
+        plane.push({"h/main/b.example.com": None, **_redirecting(HOST, "https://2.example.com/")})
+        whole = Delta.from_bytes(plane.raw("GET", "/entries")[1])
+        kept = {
+            **_redirecting(HOST, "https://2.example.com/"),
+            **_redirecting("b.example.com", "https://1.example.com/"),
+        }
+        del kept["h/main/b.example.com"]
+        assert whole.version == plane.version
+        assert {k: v for k, v in whole.changes.items() if k[0] in "hr"} == {
+            k: encode(v) for k, v in kept.items()
+        }

@@ -57,6 +57,7 @@ def _routing(scheme: str) -> Iterator[str]:
     for name in ("jump", "jump_on", "location", "backend"):
         yield f"    set $tg_{name} '';"
     yield "}"
+    yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"
     yield "location @drain {"
     yield "    keepalive_timeout 0;"
     yield "    error_page 418 = $tg_jump_on;"
@@ -108,6 +109,6 @@ def push() -> Iterator[str]:
     yield "    keepalive_timeout 1h;"
     yield "    keepalive_requests 1000000000;"
     yield "    location / { return 404; }"
-    for name in ("delta", "status", "draining", "counters"):
+    for name in ("delta", "entries", "status", "draining", "counters"):
         yield f"    location = /{name} {{ content_by_lua_block {{ require('tidegate.admin').{name}() }} }}"
     yield "}"

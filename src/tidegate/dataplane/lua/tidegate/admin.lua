@@ -79,6 +79,14 @@ function _M.draining()
 end
 
 
+function _M.entries()
+    local all, version = store.all()
+    ngx.header.content_type = "application/octet-stream"
+    ngx.print(wire.format(version, all))
+    return ngx.exit(200)
+end
+
+
 function _M.counters()
     return reply(200, counters.totals())
 end

@@ -16,6 +16,7 @@ local ipairs, pairs, type = ipairs, pairs, type
 
 local HOST_PREFIX = "h/main/"
 local BUCKET_PREFIX = "m/main/"
+local ANY = "_"
 local MEMO_LIMIT = 16384    -- names remembered as belonging to a wildcard or to no host
 local GONE_SECONDS = 300    -- how long a removed route stays known to requests in flight
 
@@ -32,7 +33,7 @@ local memo, memo_count = {}, 0
 local routes, backends = {}, {}
 local gone, gone_backends = {}, {}      -- id -> since when
 local tls_hosts, certificates = {}, {}
-local any_host              -- host object of "_", or false if there is none
+local any_host              -- host object of ANY
 local forget = {}           -- by kind of entry
 
 
@@ -116,7 +117,7 @@ end
 
 
 -- A route is fast where a request needs nothing but its backend's next endpoint: `fast` on the plain port,
--- `fast_without_tls` there on hosts that are not TLS, `fast_tls` on the TLS port. Each holds the epoch for which that is true.
+-- `fast_without_tls` there on hosts that are not TLS, `fast_tls` on the TLS port. Each holds the epoch for which it is true.
 local function set_fast(route)
     local redirect = route.https_redirect
     local others = #route.early + #route.late - (redirect and 1 or 0)
@@ -184,7 +185,15 @@ end
 
 -- Hosts ------------------------------------------------------------------------------------------------------------
 
-local TO_SLASH = { id = "", epoch = -1, fast = 0, fast_tls = 0, fast_without_tls = 0, adds_slash = true }
+local function own_answer(name)
+    return { id = "", epoch = -1, fast = 0, fast_tls = 0, fast_without_tls = 0, answer = name }
+end
+
+
+-- Targets that the gateway answers itself, by name; see router.lua.
+local TO_SLASH = own_answer "add_slash"
+local HEALTHZ = own_answer "healthz"
+local HEALTHZ_PATH = "/healthz"
 
 
 local function is_same_match(a, b)
@@ -242,10 +251,16 @@ end
 local function load_host(name)
     local entry = read(HOST_PREFIX .. name)
     if not entry then
-        return nil
+        if name ~= ANY then
+            return nil
+        end
+        entry = {}
     end
     local host = { name = name, tls_epoch = 0, tls = false, buckets = {} }
     host.paths = paths.new(entry.regex, TO_SLASH)
+    if name == ANY then
+        host.paths:set("e", HEALTHZ_PATH, HEALTHZ)
+    end
     host.fallback = entry.d and route_object(entry.d)
     set_rules(host, entry.rules, true)
     for number = 0, (entry.n or 0) - 1 do
@@ -262,45 +277,39 @@ local function wildcard_of(name)
 end
 
 
+-- Host "_" is always there: load balancers ask it for /healthz (reference d).
 local function any()
-    if any_host == nil then
-        any_host = load_host("_") or false
+    if not any_host then
+        any_host = load_host(ANY)
     end
-    return any_host or nil
+    return any_host
 end
 
 
--- Host object for the name of a request (lower case), or nil.
+-- Host object for the name of a request (lower case).
 function _M.host(name)
-    local host = hosts[name]
-    if host == nil then
-        host = memo[name]
-    end
-    if host == nil then
+    local host = hosts[name] or memo[name]
+    if not host then
         host = load_host(name)
         if not host then
             local wildcard = wildcard_of(name)
-            host = wildcard and (hosts[wildcard] or load_host(wildcard)) or any() or false
+            host = wildcard and (hosts[wildcard] or load_host(wildcard)) or any()
             if memo_count >= MEMO_LIMIT then
                 memo, memo_count = {}, 0
             end
             memo[name], memo_count = host, memo_count + 1
         end
     end
-    if host and host.stale then
+    if host.stale then
         refresh_buckets(host)
     end
-    return host or nil
+    return host
 end
 
 
 -- Route that a host gives to paths which none of its rules match, or nil.
 function _M.fallback(host)
-    if host and host.fallback then
-        return host.fallback
-    end
-    local last = any()
-    return last and last.fallback
+    return host.fallback or any().fallback
 end
 
 
@@ -308,7 +317,7 @@ function forget.h(_, rest)
     local name = sub(rest, find(rest, "/", 1, true) + 1)
     hosts[name] = nil
     memo, memo_count = {}, 0
-    if name == "_" then
+    if name == ANY then
         any_host = nil
     end
 end

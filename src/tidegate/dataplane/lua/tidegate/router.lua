@@ -39,7 +39,16 @@ local function jump(route, location)
 end
 
 
-local function add_slash()
+local own_answers = {}
+
+
+function own_answers.healthz()
+    return jump(NOTHING, "@healthz")
+end
+
+
+-- nginx's own answer to a directory asked for without its slash (reference g.1).
+function own_answers.add_slash()
     local query = var.args
     var.tg_location = var.scheme .. "://" .. var.http_host .. var.uri .. "/" .. (query and "?" .. query or "")
     return jump(NOTHING, "@r301")
@@ -69,8 +78,8 @@ local function decide(route, host, is_tls)
     if route and route.choices then
         route = conditions.choose(route.choices)
     end
-    if route and route.adds_slash then
-        return add_slash()
+    if route and route.answer then
+        return own_answers[route.answer]()
     end
     route = route or entries.fallback(host)
     if not route or (route.epoch ~= entries.epoch and not entries.load_route(route)) then
@@ -119,9 +128,7 @@ local function find_route()
         entries.sync(now)
     end
     local host = entries.host(var.host)
-    if host then
-        return lookup(host.paths, var.uri), host
-    end
+    return lookup(host.paths, var.uri), host
 end
 
 

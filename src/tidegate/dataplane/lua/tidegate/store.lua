@@ -192,6 +192,20 @@ function _M.restore(header, keys, values)
 end
 
 
+-- All entries in force, key -> JSON, and their version. Walks the whole store with its lock held: for rescue, not for use.
+function _M.all()
+    local version = _M.version()
+    local entries = {}
+    for _, slotted in ipairs(dict:get_keys(0)) do
+        local key = sub(slotted, 1, -2)
+        if slotted ~= FILLED and sub(slotted, 1, #LOG) ~= LOG and not entries[key] then
+            entries[key] = _M.read(key, version)
+        end
+    end
+    return entries, version
+end
+
+
 function _M.space()
     return dict:capacity(), dict:free_space()
 end

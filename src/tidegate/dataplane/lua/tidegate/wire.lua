@@ -1,8 +1,8 @@
--- The wire form of a delta (see tidegate/model/_deltas.py): one line of JSON, then records. Reading only.
+-- The wire form of a delta (see tidegate/model/_deltas.py): one line of JSON, then records.
 
 local cjson = require "cjson.safe"
 
-local byte, find, sub = string.byte, string.find, string.sub
+local byte, char, find, sub = string.byte, string.char, string.find, string.sub
 
 local RECORD = 8        -- bytes before key and value
 local SET, DELETE = 83, 68
@@ -38,6 +38,30 @@ function _M.parse(body)
         return nil, n .. " records, the header says " .. tostring(header.count)
     end
     return header, keys, values
+end
+
+
+local function number(value, size)
+    local bytes = {}
+    for i = size, 1, -1 do
+        bytes[i] = value % 256
+        value = (value - bytes[i]) / 256
+    end
+    return char(unpack(bytes))
+end
+
+
+-- Give a delta (base 0) that sets every key of a table to its value.
+function _M.format(version, entries)
+    local parts, count = { "" }, 0
+    for key, value in pairs(entries) do
+        count = count + 1
+        parts[#parts + 1] = "S\0" .. number(#key, 2) .. number(#value, 4)
+        parts[#parts + 1] = key
+        parts[#parts + 1] = value
+    end
+    parts[1] = cjson.encode { version = version, base = 0, time = ngx.time(), count = count } .. "\n"
+    return table.concat(parts)
 end
 
 
