@@ -106,14 +106,13 @@ def test_health_fails_while_the_grace_period_is_waited(pool: Backends) -> None:
     """So that others stop to send; those that still do are served."""
     services = Services(pool, "grace")
     objects = [*services.make("web"), services.ingress("web", rule(HOST, path("/", "web")))]
-    with Gateway(objects, args=["--shutdown-grace-period", "2"]) as gateway:
+    with Gateway(objects, args=["--shutdown-grace-period", "3"]) as gateway:
         assert gateway.process is not None
         gateway.process.terminate()
         waiting.until(lambda: http.get(gateway.status_port, "/readyz").status == 503, 1.5, why="not ready")
         assert http.get(gateway.status_port, "/healthz").status == 503
-        answer = gateway.get(HOST)
-        assert answer.status == 200
-        assert (answer.get("Connection") or "").lower() == "close"
+        assert gateway.get(HOST).status == 200
+        waiting.until(lambda: _closes(gateway), 1.5, why="connections closed after their answer")
         assert gateway.process.wait(15) == 0
 
 
@@ -122,6 +121,11 @@ def test_stop_ends_controller_and_data_plane(gateway: Gateway) -> None:
     done = gateway.run("stop")
     assert done.returncode == 0, done.stderr
     waiting.until(lambda: not gateway.processes(), 10, why="all processes gone")
+
+
+def _closes(gateway: Gateway) -> bool:
+    answer = gateway.get(HOST)
+    return answer.status == 200 and (answer.get("Connection") or "").lower() == "close"
 
 
 def _host(name: str) -> Manifest:
