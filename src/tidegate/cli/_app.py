@@ -49,10 +49,10 @@ Exit codes: 0 fine, 1 found something, 2 wrong use, 3 the world failed.
 """
 
 
-def run_command(tokens: Sequence[str]) -> int:
+def run_command(words: Sequence[str]) -> int:
     """Run a command; give its exit code."""
     try:
-        result = _app(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        result = _app(words)(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return _complain(_words(error), WRONG_USE)
     except CommandError as error:
@@ -64,14 +64,14 @@ def run_command(tokens: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _app(tokens: Sequence[str]) -> App:
+def _app(words: Sequence[str]) -> App:
     app = App(
         name="tidegate",
         help="Tidegate, the HTTP gateway into Kubernetes clusters.",
         help_epilogue=_EPILOGUE,
         help_format="plaintext",
         version=tidegate.__version__,
-        config=_sources(tokens, os.environ),
+        config=_sources(words, os.environ),
     )
     for name, group, text in _COMMANDS:
         if name == "demo" and find_spec("tidegate.cli.demo") is None:
@@ -92,28 +92,28 @@ def _nginx(*arguments: str) -> int:
 # --- where flags come from --------------------------------------------------------------------------------------
 
 
-def _sources(tokens: Sequence[str], environ: Mapping[str, str]) -> list[Any]:
+def _sources(words: Sequence[str], environ: Mapping[str, str]) -> list[Any]:
     """Give what fills in the flags that are not on the command line, the strongest first."""
     sources: list[Any] = [cyclopts.config.Env("TIDEGATE_", command=False)]
-    if path := _config_file(tokens, environ):
+    if path := _config_file(words, environ):
         if not path.is_file():
             raise WrongUse(f'--config "{path}" is not accepted; it wants a TOML file that exists')
         # Commands share one file, and each takes of it what it knows; `run` knows everything.
-        lenient = not tokens or tokens[0] != "run"
+        lenient = not words or words[0] != "run"
         sources.append(
             cyclopts.config.Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=lenient)
         )
     return sources
 
 
-def _config_file(tokens: Sequence[str], environ: Mapping[str, str]) -> Path | None:
-    for at, token in enumerate(tokens):
-        if token == "--":
+def _config_file(words: Sequence[str], environ: Mapping[str, str]) -> Path | None:
+    for at, word in enumerate(words):
+        if word == "--":
             break
-        if token == "--config" and at + 1 < len(tokens):
-            return Path(tokens[at + 1])
-        if token.startswith("--config="):
-            return Path(token.partition("=")[2])
+        if word == "--config" and at + 1 < len(words):
+            return Path(words[at + 1])
+        if word.startswith("--config="):
+            return Path(word.partition("=")[2])
     given = environ.get("TIDEGATE_CONFIG")
     return Path(given) if given else None
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from tidegate.cli._errors import WORLD_FAILED
 
 
-def nginx(arguments: Sequence[str]) -> int:
+def nginx(arguments: Sequence[str]) -> int:  # noqa: RET503
     """Become the installed nginx; all arguments are its own. ``--install [--upgrade]`` installs it instead."""
     from tidegate.dataplane import install
 
@@ -23,4 +23,4 @@ def nginx(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"tidegate: {error}\n")
         return WORLD_FAILED
     sys.stdout.flush()
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 (the installed nginx takes this process's place)

@@ -47,6 +47,7 @@ def run(
 
     tidegate run --manifests /etc/gateway --access-log - --log-format json
     """
+    del config  # read before the command is called
     import structlog
 
     from tidegate.app import _gateway, _logging

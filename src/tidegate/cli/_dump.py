@@ -1,0 +1,152 @@
+"""The entries in force, asked of the keeper, so that a dead controller is no hindrance. Secrets stay in here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from tidegate import model
+from tidegate.app import NotRunning, ask
+from tidegate.cli._errors import WorldFailed
+from tidegate.translate.explain import Entries, rules_of
+
+
+def in_force(state_dir: Path) -> Entries:
+    """Give what nginx serves. Raises `WorldFailed` if no keeper answers."""
+    from tidegate.dataplane import push
+
+    async def dump() -> model.Delta:
+        client = push.KeeperClient(state_dir)
+        try:
+            return await client.dump()
+        finally:
+            await client.close()
+
+    try:
+        found = asyncio.run(dump())
+    except push.KeeperError as error:
+        raise WorldFailed(str(error)) from error
+    return Entries({key: value for key, value in found.changes.items() if value is not None})
+
+
+def node_in_force(state_dir: Path) -> model.NodeSettings:
+    """Give the node settings of the gateway; the built-in ones if its controller does not answer."""
+    try:
+        info = asyncio.run(ask(state_dir, "info"))
+    except NotRunning:
+        return model.NodeSettings()
+    return msgspec.convert(info["node"], model.NodeSettings)
+
+
+class RouteRow(msgspec.Struct, frozen=True):
+    """One rule in force, and where it leads."""
+
+    host: str
+    kind: str
+    path: str
+    route: str
+    ingress: str
+    service: str
+    backend: str
+    endpoints: int
+    canary: str
+    profile: str
+    denied: str
+    settings: dict[str, object]
+
+
+def routes(entries: Entries) -> Iterator[RouteRow]:
+    """Give every rule of every host, and the default backends."""
+    for key in sorted(key for key in entries if key.startswith("h/")):
+        host, name = entries[key], key.split("/", 2)[2]
+        if not isinstance(host, model.Host):
+            continue
+        for rule in rules_of(entries, name, host):
+            kind = "Regex" if host.regex else "Exact" if rule.kind is model.PathKind.EXACT else "Prefix"
+            yield _row(entries, name, kind, rule.path, rule.route)
+        if host.fallback:
+            yield _row(entries, name, "Default", "", host.fallback)
+
+
+def _row(entries: Entries, host: str, kind: str, path: str, route_id: str) -> RouteRow:
+    found = entries.get(f"r/{route_id}")
+    route = found if isinstance(found, model.Route) else model.Route()
+    backend = backend_of(entries, route.backend)
+    return RouteRow(
+        host=host,
+        kind=kind,
+        path=path,
+        route=route_id,
+        ingress=f"{route.namespace}/{route.ingress}".strip("/"),
+        service=f"{route.service}:{route.port}".strip(":"),
+        backend=route.backend,
+        endpoints=len(backend.endpoints),
+        canary=backend.canary.backend if backend.canary else "",
+        profile=route.profile,
+        denied=route.deny,
+        settings=route.settings,
+    )
+
+
+def backend_of(entries: Entries, name: str) -> model.Backend:
+    """Give a backend by id; one without endpoints if there is none."""
+    found = entries.get(f"b/{name}")
+    return found if isinstance(found, model.Backend) else model.Backend()
+
+
+class BackendRow(msgspec.Struct, frozen=True):
+    """One backend in force."""
+
+    backend: str
+    algorithm: str
+    endpoints: list[str]
+    canary: dict[str, object] | None
+
+
+def backends(entries: Entries) -> Iterator[BackendRow]:
+    """Give every backend."""
+    for key in sorted(key for key in entries if key.startswith("b/")):
+        found = backend_of(entries, key[2:])
+        canary = msgspec.to_builtins(found.canary) if found.canary else None
+        yield BackendRow(key[2:], found.algorithm, [address(e) for e in found.endpoints], canary)
+
+
+def address(endpoint: model.Endpoint) -> str:
+    """Give an endpoint as it is written in a URL."""
+    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    return f"{host}:{endpoint.port}"
+
+
+class CertificateRow(msgspec.Struct, frozen=True):
+    """One certificate in force, without its key."""
+
+    certificate: str
+    names: tuple[str, ...]
+    not_before: int
+    not_after: int
+    fingerprint: str
+    hosts: tuple[str, ...]
+    """Hosts that use it."""
+
+
+def certificates(entries: Entries) -> Iterator[CertificateRow]:
+    """Give every certificate with the hosts that use it, then the hosts that use the default one."""
+    users: dict[str, list[str]] = {}
+    for key in sorted(key for key in entries if key.startswith("t/")):
+        host = entries[key]
+        if isinstance(host, model.TlsHost):
+            users.setdefault(host.certificate, []).append(key[2:])
+    default = users.pop("", [])
+    for key in sorted(key for key in entries if key.startswith("c/")):
+        found = entries[key]
+        if isinstance(found, model.Certificate):
+            name = key[2:]
+            hosts = (*users.get(name, ()), *(default if name == "_default" else ()))
+            yield CertificateRow(
+                name, found.names, found.not_before, found.not_after, found.fingerprint, hosts
+            )
+    if default and "c/_default" not in entries:
+        yield CertificateRow("(built-in, self-signed)", (), 0, 0, "", tuple(default))
