@@ -43,18 +43,19 @@ end
 
 local function connect(backend)
     local at = pick(backend)
-    local ok, err = set_current_peer(backend.hosts[at], backend.ports[at])
+    local peers = backend.peers
+    local ok, err = set_current_peer(peers[2 * at - 1], peers[2 * at])
     if not ok then
-        ngx.log(ngx.ERR, "endpoint ", backend.hosts[at], " of ", backend.id, ": ", err)
+        ngx.log(ngx.ERR, "endpoint ", peers[2 * at - 1], " of ", backend.id, ": ", err)
     end
 end
 
 
-local function prepare_first_try(route)
-    if route.more_tries > 0 then
-        set_more_tries(route.more_tries)
+local function prepare_first_try(plan)
+    if plan.more_tries > 0 then
+        set_more_tries(plan.more_tries)
     end
-    local timeouts = route.timeouts
+    local timeouts = plan.timeouts
     if timeouts then
         set_timeouts(timeouts[1], timeouts[2], timeouts[3])
     end
@@ -74,7 +75,7 @@ local function balance()
         return
     end
     if not get_last_failure() then
-        prepare_first_try(route)
+        prepare_first_try(route.plan)
     end
     connect(backend)
 end
@@ -89,7 +90,7 @@ function _M.run()
     if not route or route.backend.count <= 0 then
         return balance()
     end
-    prepare_first_try(route)
+    prepare_first_try(route.plan)
     connect(route.backend)
 end
 

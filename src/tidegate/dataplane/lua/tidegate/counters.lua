@@ -10,7 +10,8 @@ local totals = ngx.shared.tidegate_counters
 local var = ngx.var
 
 local CLASSES = 6       -- status div 100; 0 for what has none
-local new_counts = ffi.typeof("double[6]")
+local TOUCHED = 6       -- index: 1 if the route is among those touched since the last flush
+local new_counts = ffi.typeof("uint32_t[7]")
 
 local touched, count = {}, 0
 
@@ -25,8 +26,8 @@ function _M.log()
         counts = new_counts()
         route.counts = counts
     end
-    if not route.is_touched then
-        route.is_touched = true
+    if counts[TOUCHED] == 0 then
+        counts[TOUCHED] = 1
         count = count + 1
         touched[count] = route
     end
@@ -45,7 +46,7 @@ local function add(route)
             route.counts[class] = 0
         end
     end
-    route.is_touched = false
+    route.counts[TOUCHED] = 0
 end
 
 

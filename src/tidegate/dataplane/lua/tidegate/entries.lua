@@ -3,16 +3,17 @@
 --
 -- Route and backend objects are one per id for as long as anything points at them, so that hosts hold routes and routes
 -- hold backends directly; a change empties the object (its `epoch` no longer matches) and the next use fills it again.
--- A removed route keeps its last content for requests still on their way.
+-- A removed route keeps its last content for requests still on their way. Objects are kept small (eight fields or fewer,
+-- the rest shared): with thousands of routes they are most of a worker's memory.
 
 local cjson = require "cjson.safe"
 local store = require "tidegate.store"
 local paths = require "tidegate.paths"
 local features = require "tidegate.features"
-local conf = require "tidegate.settings"
 
 local find, sub = string.find, string.sub
-local ipairs, pairs, type = ipairs, pairs, type
+local ipairs, pairs, type, tonumber, setmetatable = ipairs, pairs, type, tonumber, setmetatable
+local random = math.random
 
 local HOST_PREFIX = "h/main/"
 local BUCKET_PREFIX = "m/main/"
@@ -32,6 +33,7 @@ local hosts = {}            -- exact names and wildcards as keys -> host object
 local memo, memo_count = {}, 0
 local routes, backends = {}, {}
 local gone, gone_backends = {}, {}      -- id -> since when
+local plans = {}            -- by sharing key, for the current epoch
 local tls_hosts, certificates = {}, {}
 local any_host              -- host object of ANY
 local forget = {}           -- by kind of entry
@@ -53,10 +55,13 @@ end
 
 -- Routes and backends ----------------------------------------------------------------------------------------------
 
+local NO_PLAN = {}
+
+
 local function route_object(id)
     local route = routes[id]
     if not route then
-        route = { id = id, epoch = 0, fast = 0, fast_tls = 0 }
+        route = { id = id, epoch = 0, plan = NO_PLAN }
         routes[id] = route
     end
     return route
@@ -66,7 +71,7 @@ end
 local function backend_object(id)
     local backend = backends[id]
     if not backend then
-        backend = { id = id, epoch = 0, count = 0, next = 0 }
+        backend = { id = id, epoch = 0, count = -1, next = 0 }
         backends[id] = backend
     end
     return backend
@@ -79,26 +84,25 @@ function _M.backend(id)
 end
 
 
--- Fill a backend whose epoch is not the current one.
+-- Fill a backend whose epoch is not the current one. `peers` holds address, port, address, port …
 function _M.load_backend(backend)
     local entry = read("b/" .. backend.id) or {}
-    local peers = entry.e or {}
-    local hosts_of, ports = {}, {}
-    for i, peer in ipairs(peers) do
-        hosts_of[i] = find(peer[1], ":", 1, true) and "[" .. peer[1] .. "]" or peer[1]
-        ports[i] = peer[2]
+    local peers, count = {}, 0
+    for _, peer in ipairs(entry.e or {}) do
+        peers[2 * count + 1] = find(peer[1], ":", 1, true) and "[" .. peer[1] .. "]" or peer[1]
+        peers[2 * count + 2] = peer[2]
+        count = count + 1
     end
-    backend.hosts, backend.ports, backend.count = hosts_of, ports, #peers
-    if backend.next >= #peers then
+    backend.peers, backend.count = peers, count
+    if backend.next >= count then
         -- A start of its own for each worker, or all of them would favor the first endpoints.
-        backend.next = #peers > 0 and math.random(0, #peers - 1) or 0
+        backend.next = count > 0 and random(0, count - 1) or 0
     end
-    backend.canary = nil
-    if type(entry.canary) == "table" then
-        backend.canary = entry.canary
+    backend.canary = entry.canary
+    if entry.canary then
         backend.canary.object = backend_object(entry.canary.b)
     end
-    if #peers == 0 then
+    if count == 0 then
         gone_backends[backend.id] = gone_backends[backend.id] or ngx.now()
     end
     -- One that was swept is no longer told of changes, so it is read at each use.
@@ -106,28 +110,16 @@ function _M.load_backend(backend)
 end
 
 
-local function known_profile(entry)
-    for _, id in ipairs { entry.p or "", entry.q or "" } do
-        if id == "" or conf.profiles[id] then
-            return id
+local function plan_for(entry)
+    local key = features.sharing_key(entry, _M.values)
+    local plan = key and plans[key]
+    if not plan then
+        plan = features.plan(entry, _M.values, _M.draining)
+        if key then
+            plans[key] = plan
         end
     end
-    return ""
-end
-
-
--- A route is fast where a request needs nothing but its backend's next endpoint: `fast` on the plain port,
--- `fast_without_tls` there on hosts that are not TLS, `fast_tls` on the TLS port. Each holds the epoch for which it is true.
-local function set_fast(route)
-    local redirect = route.https_redirect
-    local others = #route.early + #route.late - (redirect and 1 or 0)
-    local epoch = 0
-    if route.backend and not route.profile and others == 0 and not _M.draining then
-        epoch = _M.epoch
-    end
-    route.fast = redirect and 0 or epoch
-    route.fast_without_tls = redirect == "force" and 0 or epoch
-    route.fast_tls = conf.trusts_forwarded and redirect and 0 or epoch
+    return plan
 end
 
 
@@ -139,14 +131,9 @@ function _M.load_route(route)
         return false
     end
     gone[route.id] = nil
-    route.entry = entry
     route.backend = entry.b and backend_object(entry.b) or nil
-    local profile = known_profile(entry)
-    route.profile = profile ~= "" and "@p_" .. profile or nil
-    route.body_limit = conf.profiles[profile] or 0
-    features.prepare(route, _M.values)
+    route.plan = plan_for(entry)
     route.epoch = _M.epoch
-    set_fast(route)
     return true
 end
 
@@ -167,10 +154,17 @@ function _M.route(id)
 end
 
 
+-- What a route is called: namespace, Ingress, service; for metrics.
+function _M.names(id)
+    local entry = read("r/" .. id) or {}
+    return entry.ns or "", entry.ing or "", entry.svc or ""
+end
+
+
 function forget.r(_, id)
     local route = routes[id]
     if route then
-        route.epoch, route.fast, route.fast_tls, route.fast_without_tls = 0, 0, 0, 0
+        route.epoch = 0
     end
 end
 
@@ -186,7 +180,7 @@ end
 -- Hosts ------------------------------------------------------------------------------------------------------------
 
 local function own_answer(name)
-    return { id = "", epoch = -1, fast = 0, fast_tls = 0, fast_without_tls = 0, answer = name }
+    return { id = "", epoch = -1, plan = NO_PLAN, answer = name }
 end
 
 
@@ -201,6 +195,19 @@ local function is_same_match(a, b)
 end
 
 
+local function choice(rules, first, last)
+    local choices = {}
+    for n = first, last do
+        local when = rules[n][4]
+        choices[#choices + 1] = {
+            when = type(when) == "table" and when or nil,
+            route = route_object(rules[n][3]),
+        }
+    end
+    return { id = "", epoch = -1, plan = NO_PLAN, choices = choices }
+end
+
+
 -- Hand out each match of a list of rules once, with its target: a route, or a choice if rules have conditions.
 local function each_match(rules, take)
     local i = 1
@@ -209,15 +216,8 @@ local function each_match(rules, take)
         while rules[last + 1] and is_same_match(rules[first], rules[last + 1]) do
             last = last + 1
         end
-        local target = route_object(rules[first][3])
-        if type(rules[first][4]) == "table" then
-            target = { choices = {}, fast = 0, fast_tls = 0, fast_without_tls = 0 }
-            for n = first, last do
-                local when = rules[n][4]
-                target.choices[#target.choices + 1] =
-                    { when = type(when) == "table" and when or nil, route = route_object(rules[n][3]) }
-            end
-        end
+        local is_conditional = type(rules[first][4]) == "table"
+        local target = is_conditional and choice(rules, first, last) or route_object(rules[first][3])
         take(rules[first][1], rules[first][2], target)
         i = last + 1
     end
@@ -226,7 +226,7 @@ end
 
 local function set_rules(host, rules, present)
     each_match(rules or {}, function(kind, path, target)
-        host.paths:set(kind, path, present and target or nil)
+        paths.set(host, kind, path, present and target or nil)
     end)
 end
 
@@ -248,6 +248,9 @@ local function refresh_buckets(host)
 end
 
 
+local host_mt = { __index = paths.class }
+
+
 local function load_host(name)
     local entry = read(HOST_PREFIX .. name)
     if not entry then
@@ -256,15 +259,20 @@ local function load_host(name)
         end
         entry = {}
     end
-    local host = { name = name, tls_epoch = 0, tls = false, buckets = {} }
-    host.paths = paths.new(entry.regex, TO_SLASH)
+    local host = setmetatable({ name = name, tls = 0 }, host_mt)
+    paths.init(host, entry.regex, TO_SLASH)
     if name == ANY then
-        host.paths:set("e", HEALTHZ_PATH, HEALTHZ)
+        paths.set(host, "e", HEALTHZ_PATH, HEALTHZ)
     end
     host.fallback = entry.d and route_object(entry.d)
     set_rules(host, entry.rules, true)
-    for number = 0, (entry.n or 0) - 1 do
-        load_bucket(host, number)
+    if entry.n then
+        host.buckets = {}
+        for number = 0, entry.n - 1 do
+            load_bucket(host, number)
+        end
+    else
+        paths.seal(host)
     end
     hosts[name] = host
     return host
@@ -357,12 +365,14 @@ end
 
 
 -- Tell whether a host counts as TLS, which is what `ssl-redirect` asks (reference g.9).
+-- Kept in one number: the epoch for which it was found, negative for no.
 function _M.is_tls(host)
-    if host.tls_epoch ~= _M.tls_epoch then
-        host.tls = _M.tls_host(host.name) ~= nil
-        host.tls_epoch = _M.tls_epoch
+    local epoch, tls = _M.tls_epoch, host.tls
+    if tls ~= epoch and tls ~= -epoch then
+        tls = _M.tls_host(host.name) and epoch or -epoch
+        host.tls = tls
     end
-    return host.tls
+    return tls == epoch
 end
 
 
@@ -393,7 +403,7 @@ end
 
 local function forget_all()
     hosts, memo, memo_count, any_host = {}, {}, 0, nil
-    tls_hosts, certificates = {}, {}
+    tls_hosts, certificates, plans = {}, {}, {}
     _M.epoch = _M.epoch + 1
     _M.tls_epoch = _M.tls_epoch + 1
 end
@@ -457,7 +467,7 @@ end
 function _M.drain(on)
     if _M.draining ~= on then
         _M.draining = on
-        _M.epoch = _M.epoch + 1
+        _M.epoch, plans = _M.epoch + 1, {}
     end
 end
 

@@ -52,9 +52,9 @@ end
 local function requests()
     local sums = {}
     for id, classes in pairs(counters.totals()) do
-        local entry = id ~= "" and entries.route(id).entry or {}
-        local labels = "namespace=" .. quoted(entry.ns or "") .. ",ingress=" .. quoted(entry.ing or "")
-            .. ",service=" .. quoted(entry.svc or "")
+        local namespace, ingress, service = entries.names(id)
+        local labels = "namespace=" .. quoted(namespace) .. ",ingress=" .. quoted(ingress)
+            .. ",service=" .. quoted(service)
         for class, n in pairs(classes) do
             local series = labels .. ",status=" .. quoted(class)
             sums[series] = (sums[series] or 0) + n

@@ -5,34 +5,28 @@ local store = require "tidegate.store"
 local conf = require "tidegate.settings"
 
 local TICK = 1                  -- seconds between the housekeeping rounds of a worker
+local GC_PAUSE = 120            -- percent
 local RESTORE = "restore"       -- file in the instance folder, written by the keeper before a start
 
 local _M = {}
 
 
-local function read_file(name)
-    local file = io.open(name, "rb")
-    if not file then
-        return nil
-    end
-    local text = file:read("*a")
-    file:close()
-    return text
+local function put(key, value)
+    return not value or store.put(key, value)
 end
 
 
 -- Fill an empty store from the keeper's file, so that the first request of a new master is answered right.
 local function restore()
-    local text = not store.is_filled() and read_file(RESTORE)
-    if not text then
+    local file = not store.is_filled() and io.open(RESTORE, "rb")
+    if not file then
         return
     end
-    local header, keys, values = wire.parse(text)
-    local ok, err
-    if header then
-        ok, err = store.restore(header, keys, values)
-    else
-        err = keys
+    local header, err = wire.each(file, put)
+    file:close()
+    local ok = header
+    if ok then
+        ok, err = store.fill(header.version)
     end
     if not ok then
         ngx.log(ngx.EMERG, "the entries of the last run could not be restored: ", err)
@@ -75,6 +69,8 @@ end
 
 -- In init_worker_by_lua.
 function _M.worker()
+    -- A request leaves next to no garbage; what decoding leaves should not wait until it has doubled the memory.
+    collectgarbage("setpause", GC_PAUSE)
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
     require("tidegate.node").report()
     local entries = require "tidegate.entries"

@@ -1,9 +1,9 @@
 -- The paths of one host, laid out so that a lookup costs the same for one path and for ten thousand.
 --
 -- On a plain host every rule unfolds as nginx would lay out its locations: `exact` holds whole paths, `under` holds
--- directory prefixes with their final slash, and both are derived from the rules, one stem (path without final slash) at
--- a time. `deepest` is the number of slashes of the deepest prefix. On a regex host the rules stand in a list, in the
--- order in which they are tried. A target is whatever the caller gave; this module only hands it back.
+-- directory prefixes with their final slash (`root` is that of "/"), and they are derived from the rules, one stem (path
+-- without final slash) at a time. `deepest` is the number of slashes of the deepest prefix. On a regex host the rules stand
+-- in a list, in the order in which they are tried. A target is whatever the caller gave; this module only hands it back.
 
 local re_find = ngx.re.find
 local find, sub, gsub, byte = string.find, string.sub, string.gsub, string.byte
@@ -13,43 +13,72 @@ local SLASH = 47
 local REGEX_FLAGS = "ijo"
 
 local _M = {}
-local mt = { __index = _M }
+
+-- What a host without such paths shares with all others: most have one prefix and nothing else, and there are thousands.
+local NONE = {}
+
+-- Fields that a host object lacks are found here. A host without paths of its own has no root either.
+_M.class = {
+    exact = NONE, under = NONE, list = NONE,
+    deepest = 1,            -- 0 marks a regex host
+    rules_exact = NONE, rules_prefix = NONE,
+}
 
 
--- `to_slash` is the target for a path that lacks only its final slash.
-function _M.new(is_regex, to_slash)
-    return setmetatable({
-        is_regex = is_regex, to_slash = to_slash,
-        exact = {}, under = {}, deepest = 1, root = nil,
-        list = {},
-        rules_exact = {}, rules_prefix = {},    -- path as written -> target
-    }, mt)
+-- Prepare a host object for its paths; `to_slash` is the target for a path that lacks only its final slash.
+function _M.init(host, is_regex, to_slash)
+    host.exact, host.under, host.deepest = NONE, NONE, is_regex and 0 or 1
+    host.to_slash = to_slash
+    if is_regex then
+        host.list = {}
+    else
+        host.rules_exact, host.rules_prefix = {}, {}
+    end
 end
 
 
-local function derive(self, stem)
+-- Drop what is only needed to change single rules later.
+function _M.seal(host)
+    host.rules_exact, host.rules_prefix, host.to_slash = nil, nil, nil
+end
+
+
+local function put(host, field, key, value)
+    if host[field] == NONE then
+        if value == nil then
+            return
+        end
+        host[field] = {}
+    end
+    host[field][key] = value
+end
+
+
+local function derive(host, stem)
     local with_slash = stem .. "/"
-    local from_plain, from_slash = self.rules_prefix[stem], self.rules_prefix[with_slash]
+    local from_plain, from_slash = host.rules_prefix[stem], host.rules_prefix[with_slash]
     local inside = from_slash or from_plain
-    self.under[with_slash] = inside
+    if stem == "" then
+        host.root = inside
+    else
+        put(host, "under", with_slash, inside)
+        local implied = from_slash and host.to_slash or nil
+        put(host, "exact", stem, host.rules_exact[stem] or from_plain or implied)
+    end
     if inside then
         local _, slashes = gsub(with_slash, "/", "")
-        if slashes > self.deepest then
-            self.deepest = slashes
+        if slashes > host.deepest then
+            host.deepest = slashes
         end
     end
-    self.root = self.under["/"]
-    self.exact[with_slash] = self.rules_exact[with_slash]
-    if stem ~= "" then
-        self.exact[stem] = self.rules_exact[stem] or from_plain or (from_slash and self.to_slash)
-    end
+    put(host, "exact", with_slash, host.rules_exact[with_slash])
 end
 
 
-local function set_plain(self, kind, path, target)
-    local rules = kind == "e" and self.rules_exact or self.rules_prefix
+local function set_plain(host, kind, path, target)
+    local rules = kind == "e" and host.rules_exact or host.rules_prefix
     rules[path] = target
-    derive(self, byte(path, -1) == SLASH and sub(path, 1, -2) or path)
+    derive(host, byte(path, -1) == SLASH and sub(path, 1, -2) or path)
 end
 
 
@@ -77,8 +106,8 @@ local function place(list, path)
 end
 
 
-local function set_regex(self, kind, path, target)
-    local list = self.list
+local function set_regex(host, kind, path, target)
+    local list = host.list
     local at = place(list, path)
     while list[at] and list[at].path == path and list[at].kind < kind do
         at = at + 1
@@ -97,17 +126,17 @@ end
 
 
 -- Say where a rule leads; nil takes the rule away.
-function _M.set(self, kind, path, target)
-    if self.is_regex then
-        set_regex(self, kind, path, target)
+function _M.set(host, kind, path, target)
+    if host.deepest == 0 then
+        set_regex(host, kind, path, target)
     else
-        set_plain(self, kind, path, target)
+        set_plain(host, kind, path, target)
     end
 end
 
 
-local function first_regex(self, uri)
-    local list = self.list
+local function first_regex(host, uri)
+    local list = host.list
     for i = 1, #list do
         if re_find(uri, list[i].pattern, REGEX_FLAGS) then
             return list[i].target
@@ -117,15 +146,15 @@ end
 
 
 -- Beyond the unrolled depth: collect the slashes from the third on, then look from the longest prefix down.
-local function deeper(self, uri, third)
+local function deeper(host, uri, third)
     local ends, n, at = {}, 0, third
     while at do
         n = n + 1
         ends[n] = at
-        at = n + 2 < self.deepest and find(uri, "/", at + 1, true)
+        at = n + 2 < host.deepest and find(uri, "/", at + 1, true)
     end
     for i = n, 1, -1 do
-        local target = self.under[sub(uri, 1, ends[i])]
+        local target = host.under[sub(uri, 1, ends[i])]
         if target then
             return target
         end
@@ -134,31 +163,31 @@ end
 
 
 -- Target for a normalized path, or nil. Unrolled, for a loop here would end the JIT's trace.
-function _M.lookup(self, uri)
-    local target = self.exact[uri]
+function _M.lookup(host, uri)
+    local target = host.exact[uri]
     if target then
         return target
     end
-    local deepest = self.deepest
-    if deepest == 1 then
-        if self.is_regex then
-            return first_regex(self, uri)
+    local deepest = host.deepest
+    if deepest < 2 then
+        if deepest == 0 then
+            return first_regex(host, uri)
         end
-        return self.root
+        return host.root
     end
     local second = find(uri, "/", 2, true)
     if not second then
-        return self.root
+        return host.root
     end
-    local under = self.under
+    local under = host.under
     local third = deepest > 2 and find(uri, "/", second + 1, true)
     if not third then
-        return under[sub(uri, 1, second)] or self.root
+        return under[sub(uri, 1, second)] or host.root
     end
     if deepest == 3 then
-        return under[sub(uri, 1, third)] or under[sub(uri, 1, second)] or self.root
+        return under[sub(uri, 1, third)] or under[sub(uri, 1, second)] or host.root
     end
-    return deeper(self, uri, third) or under[sub(uri, 1, second)] or self.root
+    return deeper(host, uri, third) or under[sub(uri, 1, second)] or host.root
 end
 
 

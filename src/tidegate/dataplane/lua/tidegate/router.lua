@@ -55,9 +55,9 @@ function own_answers.add_slash()
 end
 
 
-local function run(steps, route, host, is_tls)
+local function run(steps, host, is_tls)
     for i = 1, #steps do
-        local location = steps[i](route, host, is_tls, entries)
+        local location = steps[i](host, is_tls, entries)
         if location then
             return location
         end
@@ -65,8 +65,8 @@ local function run(steps, route, host, is_tls)
 end
 
 
-local function is_too_large(route)
-    local limit = route.body_limit
+local function is_too_large(plan)
+    local limit = plan.body_limit
     local length = limit > 0 and tonumber(var.content_length)
     return length and length > limit
 end
@@ -85,7 +85,8 @@ local function decide(route, host, is_tls)
     if not route or (route.epoch ~= entries.epoch and not entries.load_route(route)) then
         return jump(NOTHING, "@e404")
     end
-    local location = run(route.early, route, host, is_tls)
+    local plan = route.plan
+    local location = run(plan.early, host, is_tls)
     if location then
         return jump(route, location)
     end
@@ -103,15 +104,15 @@ local function decide(route, host, is_tls)
     if backend.count == 0 then
         return jump(route, "@e503")
     end
-    location = run(route.late, route, host, is_tls)
+    location = run(plan.late, host, is_tls)
     if location then
         return jump(route, location)
     end
-    if route.profile and is_too_large(route) then
+    if plan.profile and is_too_large(plan) then
         return jump(route, "@e413")
     end
-    if route.profile or entries.draining then
-        return jump(route, route.profile or DEFAULT_PROFILE)
+    if plan.profile or entries.draining then
+        return jump(route, plan.profile or DEFAULT_PROFILE)
     end
     return route.id
 end
@@ -128,23 +129,22 @@ local function find_route()
         entries.sync(now)
     end
     local host = entries.host(var.host)
-    return lookup(host.paths, var.uri), host
+    return lookup(host, var.uri), host
 end
 
 
 local function is_open(route)
     local backend = route.backend
-    return backend.count > 0 and not backend.canary
+    return backend and backend.count > 0 and not backend.canary
 end
 
 
 -- Set phase of the plain port.
 function _M.http()
     local route, host = find_route()
-    if route then
-        local epoch = entries.epoch
-        local is_fast = route.fast == epoch
-            or (route.fast_without_tls == epoch and not entries.is_tls(host))
+    if route and route.epoch == entries.epoch then
+        local plan = route.plan
+        local is_fast = plan.fast or (plan.fast_without_tls and not entries.is_tls(host))
         if is_fast and is_open(route) then
             last_request, last_route = address(), route
             return route.id
@@ -157,7 +157,7 @@ end
 -- Set phase of the TLS port.
 function _M.https()
     local route, host = find_route()
-    if route and route.fast_tls == entries.epoch and is_open(route) then
+    if route and route.epoch == entries.epoch and route.plan.fast_tls and is_open(route) then
         last_request, last_route = address(), route
         return route.id
     end

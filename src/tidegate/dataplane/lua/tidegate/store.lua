@@ -176,19 +176,16 @@ function _M.is_filled()
 end
 
 
--- Fill an empty store.
-function _M.restore(header, keys, values)
-    local prefix = format("%.0f:", header.version)
-    for i = 1, #keys do
-        if values[i] then
-            local ok, err = dict:safe_set(keys[i] .. SLOTS[1], prefix .. values[i])
-            if not ok then
-                return nil, err
-            end
-        end
-    end
-    page.version = header.version
-    return dict:safe_set(FILLED, header.version)
+-- Fill an empty store, entry by entry.
+function _M.put(key, value)
+    return dict:safe_set(key .. SLOTS[1], "0:" .. value)
+end
+
+
+-- End the filling: the entries put are those of this version.
+function _M.fill(version)
+    page.version = version
+    return dict:safe_set(FILLED, version)
 end
 
 

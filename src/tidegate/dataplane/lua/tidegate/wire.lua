@@ -41,6 +41,33 @@ function _M.parse(body)
 end
 
 
+-- Read a delta from a file, one record at a time, so that a large one costs no memory: gives its header, or nil and the
+-- reason. `take(key, value)` gets each record (value false for a deletion) and may refuse by nil and a reason.
+function _M.each(file, take)
+    local header = cjson.decode(file:read("*l") or "")
+    if type(header) ~= "table" or type(header.version) ~= "number" then
+        return nil, "no header"
+    end
+    for _ = 1, header.count do
+        local op, _, k1, k2, v1, v2, v3, v4 = byte(file:read(RECORD) or "", 1, RECORD)
+        if not v4 or (op ~= SET and op ~= DELETE) then
+            return nil, "not a record"
+        end
+        local key = file:read(k1 * 256 + k2)
+        local length = ((v1 * 256 + v2) * 256 + v3) * 256 + v4
+        local value = length == 0 and "" or file:read(length)
+        if not key or not value or #value ~= length then
+            return nil, "cut inside a record"
+        end
+        local ok, err = take(key, op == SET and value)
+        if not ok then
+            return nil, err
+        end
+    end
+    return header
+end
+
+
 local function number(value, size)
     local bytes = {}
     for i = size, 1, -1 do

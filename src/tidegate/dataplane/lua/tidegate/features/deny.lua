@@ -10,8 +10,8 @@ local function refuse()
 end
 
 
-function _M.prepare(_, route)
-    return route.entry.deny and refuse
+function _M.prepare(_, _, entry)
+    return entry.deny and refuse or nil
 end
 
 

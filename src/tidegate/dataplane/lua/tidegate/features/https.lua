@@ -13,7 +13,8 @@ local ipairs = ipairs
 local _M = {}
 
 
-local function is_exempt(path, starts)
+-- Tell whether a path begins like one of those that are never redirected.
+function _M.is_exempt(path, starts)
     for _, start in ipairs(starts or {}) do
         if sub(path, 1, #start) == start then
             return true
@@ -40,19 +41,18 @@ local function target(get_port, keeps_slash)
 end
 
 
-function _M.prepare(get, route)
+function _M.prepare(get, plan, entry)
     local forced = get "force_ssl_redirect"
-    route.https_redirect = nil
     if not forced and not get "ssl_redirect" then
         return nil
     end
-    if is_exempt(route.entry.path or "", get "no_tls_redirect_locations") then
+    if _M.is_exempt(entry.path or "", get "no_tls_redirect_locations") then
         return nil
     end
-    route.https_redirect = forced and "force" or "tls"
+    plan.https_redirect = forced and "force" or "tls"
     local port = get "use_port_in_redirects" and ":" .. conf.https_port or ""
     local code, keeps_slash = get "http_redirect_code" or 308, get "preserve_trailing_slash"
-    return function(_, host, is_tls, entries)
+    return function(host, is_tls, entries)
         local is_http = not is_tls
         if conf.trusts_forwarded then
             is_http = var.tg_scheme == "http"

@@ -22,8 +22,8 @@ local function expand(target, captures)
 end
 
 
-function _M.prepare(get, route)
-    local target, pattern = get "rewrite_target", route.entry.path
+function _M.prepare(get, _, entry)
+    local target, pattern = get "rewrite_target", entry.path
     if not target or target == pattern then
         return nil
     end

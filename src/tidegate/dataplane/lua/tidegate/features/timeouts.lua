@@ -5,15 +5,14 @@ local conf = require "tidegate.settings"
 local _M = {}
 
 
-function _M.prepare(get, route)
+function _M.prepare(get, plan)
     local connect, send, read = get "connect_timeout", get "send_timeout", get "read_timeout"
     local usual = conf.timeouts
-    route.timeouts = nil
     if (connect or usual.connect) ~= usual.connect or (send or usual.send) ~= usual.send
         or (read or usual.read) ~= usual.read then
-        route.timeouts = { connect or usual.connect, send or usual.send, read or usual.read }
+        plan.timeouts = { connect or usual.connect, send or usual.send, read or usual.read }
     end
-    route.more_tries = (get "tries" or conf.tries) - 1
+    plan.more_tries = (get "tries" or conf.tries) - 1
 end
 
 
