@@ -12,7 +12,7 @@ import os
 import pwd
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +70,8 @@ class Configurer:
         self.wanted_node = NodeSettings()
         self.wanted_profiles: Mapping[str, Profile] = {}
         self.history: deque[Reload] = deque(maxlen=100)
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when entries that waited may go."""
 
     def poke(self) -> None:
         """Say that something may have to change."""
@@ -175,6 +177,7 @@ class Configurer:
             self._refused[profile.id] = why
             self._say(f"ProfileRefused {profile.id}", _words(profile), why, "values that nginx takes")
         self._queue.refuse_profiles(self._refused)
+        self.on_change()
 
     async def _takes(
         self, node: NodeSettings, profiles: Iterable[Profile], missing: Mapping[str, Collection[str]]
@@ -195,6 +198,7 @@ class Configurer:
         self._note(node, rendered, done.how, time.monotonic() - begin, missing)
         self._node, self._profiles = node, {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
         self._queue.know_profiles(rendered.profiles)
+        self.on_change()
         if node == self.wanted_node:
             self._trouble.pop("SettingsRefused", None)
         try:

@@ -109,6 +109,7 @@ class Gateway:
         self.configurer.wanted_node = options.translation.node
         self.pusher = Pusher(self.queue, self.keeper, lambda: self.translator.entries, self._revive)
         self.pusher.on_progress = self._progress
+        self.configurer.on_change = self.pusher.wake
         status = await self.keeper.status()
         self.keeper_pid = status.keeper
         kept = await self.pusher.adopt()

@@ -25,6 +25,9 @@ def info(*, state_dir: StateDir = None, output: OutputFlag = Output.TEXT) -> int
     if output is Output.JSON:
         _output.json(told)
     else:
+        # What is the same for every gateway of this version is for programs.
+        told["controller"].pop("node", None)
+        told["data_plane"].pop("profiles", None)
         _output.table("", ("", ""), _rows(told), "")
     return FINE
 
