@@ -33,7 +33,11 @@ OBJECTS = [
             ]
         },
     ),
-    load("Service", metadata={"name": "web", "namespace": "shop"}, spec={"ports": [{"port": 80, "targetPort": 8080}]}),
+    load(
+        "Service",
+        metadata={"name": "web", "namespace": "shop"},
+        spec={"ports": [{"port": 80, "targetPort": 8080}]},
+    ),
     load(
         "EndpointSlice",
         metadata={"name": "web-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}},
@@ -54,6 +58,8 @@ def test_one_ingress_becomes_host_route_and_backend() -> None:
     (rule,) = host.rules
     assert rule == Rule(PathKind.PREFIX, "/", rule.route)
     assert rule.route.startswith("shop/web/")
-    assert decode("b/shop/web/80", translator.entries["b/shop/web/80"]) == Backend((Endpoint("10.0.0.1", 8080),))
+    assert decode("b/shop/web/80", translator.entries["b/shop/web/80"]) == Backend(
+        (Endpoint("10.0.0.1", 8080),)
+    )
     assert set(work.changes) >= {"h/main/shop.example", f"r/{rule.route}", "b/shop/web/80", "g"}
     assert not translator.step(lambda: True)

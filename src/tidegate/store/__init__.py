@@ -4,7 +4,21 @@
 affected by a change. Nothing here knows what the objects mean.
 """
 
+from tidegate.store._differences import LIMIT, differences, shared_ends
 from tidegate.store._facts import SERVICE_LABEL, answer_for, every, slices_of
+from tidegate.store._readers import Readers
 from tidegate.store._store import Store
+from tidegate.store._views import View
 
-__all__ = ["SERVICE_LABEL", "Store", "answer_for", "every", "slices_of"]
+__all__ = [
+    "LIMIT",
+    "SERVICE_LABEL",
+    "Readers",
+    "Store",
+    "View",
+    "answer_for",
+    "differences",
+    "every",
+    "shared_ends",
+    "slices_of",
+]

@@ -1,101 +1,181 @@
-"""The translator: from facts about objects to the entries of the model."""
+"""The translator: facts about objects come in, the entries of the model go out.
+
+Facts mark work, ``step`` does it: endpoints first, then certificates, then everything else. Work is proportional to what
+changed: each unit of work (one backend, one Secret, one Ingress …) remembers what it looked at, and wakes when that changes.
+Pure: no I/O, no clock, and the same objects give the same entries, whatever the order in which they came.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from zlib import crc32
+from typing import Final
 
-from tidegate.kube.objects import Ingress, Ref, Resource, Service
-from tidegate.model import (
-    LISTENER, Backend, Cause, Endpoint, Entry, Host, NodeSettings, PathKind, Profile, Route, Rule, Settings, encode,
-)
-from tidegate.store import Store
+from tidegate.findings import Finding
+from tidegate.kube.objects import Ingress, Ref, Resource
+from tidegate.model import Cause, NodeSettings, Profile
+from tidegate.store import answer_for
+from tidegate.translate._causes import FLAGS, cause_of
 from tidegate.translate._options import Options
+from tidegate.translate._places import places
 from tidegate.translate._work import Work
+from tidegate.translate.units import globals as single
+from tidegate.translate.units import workshop
+from tidegate.translate.units.backends import Backends
+from tidegate.translate.units.ingresses import Ingresses
+from tidegate.translate.units.tls import Certificates
+from tidegate.translate.units.workshop import Workshop
+
+BATCH: Final = 16
+"""Ingress objects to interpret before what they touched is decided: a host that many share is written once for all."""
+
+NOTES_AT_ONCE: Final = 2000
+"""Findings to hand out while work is left. More of them wait for its end, or each step would sort them all again."""
 
 
 class Translator:
-    """Keeps the model of the objects it was told about. Pure: no I/O, no clock; one thread."""
+    """Keeps the model of the objects it was told about. For one thread."""
 
-    def __init__(self, options: Options, last_good: Mapping[Ref, Resource] = {}) -> None:
-        self.entries: dict[str, bytes] = {}
-        self.profiles: dict[str, Profile] = {}
-        self.node: NodeSettings = options.node
-        self.names: frozenset[str] = frozenset()
-        self._options = options
-        self._last_good = dict(last_good)
-        self._store = Store()
-        self._causes: list[Cause] = []
-        self._first = True
+    def __init__(self, options: Options, last_good: Mapping[Ref, Resource] | None = None) -> None:
+        """Begin without objects. ``last_good``: versions to fall back on where the source's are refused."""
+        shop = self._shop = Workshop(options)
+        self._backends = Backends(shop)
+        self._certificates = Certificates(shop, last_good or {})
+        self._ingresses = Ingresses(shop, last_good or {})
+        self._configuration = single.Configuration(shop)
+        self._default_backend = single.DefaultBackend(shop)
+        self._last_node: NodeSettings | None = None
+        self._last_names: frozenset[str] = frozenset()
+        shop.wake(single.CONFIGURATION_UNIT, FLAGS)
+        shop.wake(single.DEFAULT_BACKEND_UNIT, FLAGS)
+        if (default := self._certificates.default) is not None:
+            shop.wake(Ref(workshop.CERTIFICATE, default.namespace, default.name), FLAGS)
 
-    def apply(self, changes: Iterable[tuple[Ref, Resource | None]]) -> None:
-        """Take new versions of objects (None: gone)."""
-        for ref, resource in changes:
-            action = "removed" if resource is None else "changed" if ref in self._store else "added"
-            if self._store.put(ref, resource):
-                self._causes.append(Cause(str(ref), (), action))
+    # --- what is wanted now -------------------------------------------------------------------------------------------
 
-    def apply_resolved(self, name: str, addresses: tuple[str, ...] | None) -> None:
-        """Take DNS's answer for a name."""
-        self._store.put_addresses(name, addresses)
+    @property
+    def entries(self) -> Mapping[str, bytes]:
+        """All entries, by key."""
+        return self._shop.emission.entries
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """All location profiles that routes name, by id; the default one is not among them."""
+        return self._shop.merger.routes.profiles
+
+    @property
+    def node(self) -> NodeSettings:
+        """The node settings."""
+        return self._configuration.node
+
+    @property
+    def names(self) -> frozenset[str]:
+        """DNS names whose addresses are wanted (``apply_resolved``)."""
+        return self._backends.wanted_names
 
     @property
     def pending(self) -> int:
-        """Give the number of units of work that are left."""
-        return len(self._causes) + self._first
+        """The number of units of work that are left."""
+        return sum(len(units) for units in self._shop.due.values())
+
+    # --- facts --------------------------------------------------------------------------------------------------------
+
+    def apply(self, changes: Iterable[tuple[Ref, Resource | None]]) -> None:
+        """Take new versions of objects (None: it is gone)."""
+        shop = self._shop
+        for ref, resource in changes:
+            before = shop.store.get(ref)
+            facts = shop.store.put(ref, resource)
+            if not facts:
+                continue
+            cause = cause_of(ref, before, resource)
+            shop.wake_readers(facts, cause)
+            if isinstance(resource or before, Ingress):
+                shop.wake(ref, cause)
+
+    def apply_resolved(self, name: str, addresses: tuple[str, ...] | None) -> None:
+        """Take DNS's answer for a name: its addresses (none at all: it has none), or None to forget the answer."""
+        if self._shop.store.put_addresses(name, addresses):
+            self._shop.wake_readers((answer_for(name),), Cause(f"DNS {name}", (), "changed"))
+
+    def tell_time(self, now: float) -> None:
+        """Take the present time (Unix seconds), which decides only about findings on certificates."""
+        self._certificates.tell_time(now)
+
+    # --- work ---------------------------------------------------------------------------------------------------------
 
     def step(self, budget: Callable[[], bool] = lambda: True) -> Work:
-        """Do the work that is due, as long as ``budget()`` says so."""
-        if not self.pending:
-            return Work()
-        wanted = {key: encode(entry) for key, entry in self._entries().items()}
-        changes: dict[str, bytes | None] = {k: None for k in self.entries if k not in wanted}
-        changes |= {k: v for k, v in wanted.items() if self.entries.get(k) != v}
-        cause = self._causes[-1] if self._causes else Cause("the flags", (), "added")
-        self._causes.clear()
-        self.entries = wanted
-        first, self._first = self._first, False
-        return Work(changes, dict.fromkeys(changes, cause), node=self.node if first else None)
+        """Do work that is due, as long as ``budget()`` says that there is time; at least one unit of it.
 
-    def _entries(self) -> dict[str, Entry]:
-        entries: dict[str, Entry] = {"g": Settings({"ssl_redirect": True, "http_redirect_code": 308, "connect_timeout": 5,
-            "send_timeout": 60, "read_timeout": 60, "tries": 3, "tries_timeout": 0, "force_ssl_redirect": False,
-            "preserve_trailing_slash": False, "use_port_in_redirects": False,
-            "no_tls_redirect_locations": ["/.well-known/acme-challenge"], "allow": []})}
-        hosts: dict[str, list[Rule]] = {}
-        for ref in self._store.refs("Ingress"):
-            ingress = self._store.get(ref)
-            assert isinstance(ingress, Ingress)
-            for rule in (ingress.spec and ingress.spec.rules) or ():
-                host = (rule.host or "_").lower()
-                rules = hosts.setdefault(host, [])
-                for path in (rule.http and rule.http.paths) or ():
-                    if path.backend.service is None or path.backend.service.port is None:
-                        continue
-                    service, port = path.backend.service.name, path.backend.service.port
-                    text = path.path or "/"
-                    kind = PathKind.EXACT if path.path_type == "Exact" else PathKind.PREFIX
-                    route = f"{ref.namespace}/{ref.name}/{crc32((host + kind + text).encode()):08x}"
-                    name = str(port.number or port.name)
-                    backend = f"{ref.namespace}/{service}/{name}"
-                    rules.append(Rule(kind, text, route))
-                    entries[f"r/{route}"] = Route(ref.namespace, ref.name, service, name, text, backend)
-                    entries[f"b/{backend}"] = Backend(self._endpoints(ref.namespace, service, name))
-        for host, rules in hosts.items():
-            entries[f"h/{LISTENER}/{host}"] = Host(tuple(rules))
-        return entries
+        What is handed out is consistent in itself (see ``Work``), however little of the work was done.
+        """
+        count = 0
+        while self.pending and (not count or budget()):
+            unit, cause = self._next()
+            self._do(unit, cause)
+            count += 1
+            if unit.kind == workshop.INGRESS and count % BATCH == 0:
+                self._settle()
+        self._settle()
+        return self._work()
 
-    def _endpoints(self, namespace: str, name: str, port: str) -> tuple[Endpoint, ...]:
-        service = self._store.get(Ref("Service", namespace, name))
-        if not isinstance(service, Service) or service.spec is None:
-            return ()
-        for item in service.spec.ports or ():
-            if port in {str(item.port), str(item.target_port), item.name}:
-                return tuple(sorted({
-                    Endpoint(address, p.port)
-                    for s in self._store.slices(namespace, name)
-                    for p in s.ports or () if p.port and (not item.name or p.name == item.name)
-                    for e in s.endpoints or () if not e.conditions or e.conditions.ready is not False
-                    for address in e.addresses or ()
-                }, key=lambda e: (e.address, e.port)))
-        return ()
+    def _next(self) -> tuple[Ref, Cause]:
+        units = next(units for units in self._shop.due.values() if units)
+        unit = next(iter(units))
+        return unit, units.pop(unit)
+
+    def _do(self, unit: Ref, cause: Cause) -> None:
+        match unit.kind:
+            case workshop.BACKEND:
+                self._backends.build(unit.name, cause)
+            case workshop.CERTIFICATE:
+                self._certificates.read(Ref("Secret", unit.namespace, unit.name), cause)
+            case workshop.TLS:
+                self._certificates.choose(unit.name, cause)
+            case workshop.CONFIGURATION:
+                self._configuration.read(cause)
+            case workshop.DEFAULT_BACKEND:
+                self._default_backend.claim(cause)
+            case _:
+                self._ingresses.interpret(unit, cause)
+
+    def _settle(self) -> None:
+        """Decide what contributions touched, with all backends and certificates that belong to it."""
+        merger = self._shop.merger
+        merger.settle()
+        backends, merger.touched_backends = merger.touched_backends, {}
+        for name, cause in backends.items():
+            self._backends.build(name, cause)
+        hosts, merger.touched_tls = merger.touched_tls, {}
+        for host, cause in hosts.items():
+            self._certificates.choose(host, cause)
+
+    def _work(self) -> Work:
+        changes, causes = self._shop.emission.take()
+        return Work(
+            changes=changes,
+            causes=causes,
+            findings=self._findings(),
+            profiles=self._different_profiles(),
+            node=self._different_node(),
+            names=self._different_names(),
+            done=not self.pending,
+        )
+
+    def _findings(self) -> dict[Ref, tuple[Finding, ...]]:
+        shop = self._shop
+        if self.pending and shop.ledger.cost > NOTES_AT_ONCE:
+            return {}
+        return shop.ledger.take(lambda ref: places(shop.merger.contributions.get(ref)))
+
+    def _different_profiles(self) -> dict[str, Profile] | None:
+        routes = self._shop.merger.routes
+        changed, routes.profiles_changed = routes.profiles_changed, False
+        return dict(routes.profiles) if changed else None
+
+    def _different_node(self) -> NodeSettings | None:
+        before, self._last_node = self._last_node, self.node
+        return self.node if self.node != before else None
+
+    def _different_names(self) -> frozenset[str] | None:
+        before, self._last_names = self._last_names, self.names
+        return self._last_names if self._last_names != before else None

@@ -1,0 +1,31 @@
+"""Drafts: what the annotations of one Ingress ask for, read and typed, before its rules are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidegate.model import Canary, Profile
+
+
+@dataclass(slots=True)
+class Draft:
+    """Filled by the reader from each declaration's target, then completed by the families."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Data keys with their values."""
+    profile: dict[str, int | bool | str] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    deny: str = ""
+    use_regex: bool = False
+    rewrite: str = ""
+    """Target of the rewrite, still to be compared with each path."""
+    vhost: tuple[str, ...] = ()
+    """Literal, variable, literal, …, still to be filled in for each route."""
+    service_upstream: bool | None = None
+    canary: Canary | None = None
+    """With an empty backend: each path has its own."""
+
+    def location_profile(self) -> Profile:
+        """Give the location profile."""
+        return Profile(tuple(sorted(self.profile.items())))

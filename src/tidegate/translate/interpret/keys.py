@@ -1,0 +1,322 @@
+"""The keys of the global ConfigMap (reference, b)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tidegate.guard import names, values
+from tidegate.guard.values import Type
+from tidegate.translate.interpret.declarations import Key, Risk
+
+_RISK: Final = values.enum(
+    "Low", "Medium", "High", "Critical", ignore_case=True, values={r.name.capitalize(): r for r in Risk}
+)
+_REDIRECT_CODE: Final = values.enum(
+    "301", "302", "307", "308", values={c: int(c) for c in ("301", "302", "307", "308")}
+)
+_WORKERS: Final = Type(
+    "INT",
+    '"auto", or a number from 1 to 512',
+    lambda text: None if text == "auto" else values.integer(1, 512).parse(text),
+)
+_HEADER: Final = Type("HEADER", "a header name", names.header)
+_COUNT: Final = values.integer(0)
+_POSITIVE: Final = values.integer(1)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _flag(name: str, about: str, *, default: bool | None = None, **targets: str) -> Key:
+    return Key(name, values.BOOL, default, about, **targets)
+
+
+KEYS: Final[tuple[Key, ...]] = (
+    # What all routes have unless an annotation says otherwise: data
+    _flag(
+        "ssl-redirect", "Redirect to HTTPS on hosts with a certificate.", default=True, data="ssl_redirect"
+    ),
+    _flag("force-ssl-redirect", "Redirect to HTTPS on all hosts.", default=False, data="force_ssl_redirect"),
+    _flag(
+        "preserve-trailing-slash",
+        "Keep the final slash in that redirect.",
+        default=False,
+        data="preserve_trailing_slash",
+    ),
+    _flag(
+        "use-port-in-redirects",
+        "Put the port into that redirect.",
+        default=False,
+        data="use_port_in_redirects",
+    ),
+    Key(
+        "http-redirect-code",
+        _REDIRECT_CODE,
+        308,
+        "Status of the redirect to HTTPS.",
+        data="http_redirect_code",
+    ),
+    Key(
+        "no-tls-redirect-locations",
+        values.LIST,
+        ("/.well-known/acme-challenge",),
+        "Ingress paths that start with one of these are never redirected to HTTPS.",
+        data="no_tls_redirect_locations",
+    ),
+    Key(
+        "proxy-connect-timeout",
+        values.SECONDS,
+        5,
+        "Seconds to wait for a connection to the backend.",
+        data="connect_timeout",
+        node="connect_timeout",
+    ),
+    Key(
+        "proxy-send-timeout",
+        values.SECONDS,
+        60,
+        "Seconds between two writes to the backend.",
+        data="send_timeout",
+        node="send_timeout",
+    ),
+    Key(
+        "proxy-read-timeout",
+        values.SECONDS,
+        60,
+        "Seconds between two reads from the backend.",
+        data="read_timeout",
+        node="read_timeout",
+    ),
+    Key(
+        "proxy-next-upstream-tries",
+        _COUNT,
+        3,
+        "Endpoints to try, the first included; 0 is no limit.",
+        data="tries",
+    ),
+    Key(
+        "proxy-next-upstream-timeout",
+        _COUNT,
+        0,
+        "Seconds for all tries; 0 is no limit.",
+        data="tries_timeout",
+    ),
+    Key("whitelist-source-range", values.CIDRS, (), "Client networks that may come in.", data="allow"),
+    # The default location profile
+    Key("proxy-body-size", values.size(), None, "Largest request body; 0 is no limit.", node="body_size"),
+    Key("proxy-buffering", values.ONOFF, None, "Whether responses are buffered.", node="buffering"),
+    # How Ingress objects are interpreted
+    Key(
+        "annotations-risk-level",
+        _RISK,
+        Risk.HIGH,
+        "Risk above which annotations are refused.",
+        policy="risk_level",
+    ),
+    Key(
+        "annotation-value-word-blocklist",
+        values.LIST,
+        (),
+        "Words that no annotation value may hold.",
+        policy="forbidden_words",
+    ),
+    _flag(
+        "strict-validate-path-type",
+        "Refuse patterns in Exact and Prefix paths.",
+        default=True,
+        policy="strict_paths",
+    ),
+    _flag("service-upstream", "Send requests to cluster IPs.", default=False, policy="service_upstream"),
+    # Workers and connections
+    Key("worker-processes", _WORKERS, None, "Worker processes.", node="workers"),
+    Key(
+        "max-worker-connections",
+        values.integer(64, 2**20),
+        None,
+        "Connections of a worker.",
+        node="worker_connections",
+    ),
+    Key(
+        "worker-shutdown-timeout",
+        values.DURATION,
+        None,
+        "After this an old worker is ended.",
+        node="worker_shutdown_timeout",
+    ),
+    Key(
+        "keep-alive",
+        _COUNT,
+        None,
+        "Seconds that an idle client connection stays open.",
+        node="keepalive_timeout",
+    ),
+    Key(
+        "keep-alive-requests",
+        _POSITIVE,
+        None,
+        "Requests of one client connection.",
+        node="keepalive_requests",
+    ),
+    Key(
+        "client-header-timeout",
+        values.SECONDS,
+        None,
+        "Seconds for a request's head.",
+        node="client_header_timeout",
+    ),
+    Key(
+        "client-body-timeout",
+        values.SECONDS,
+        None,
+        "Seconds between two reads of a body.",
+        node="client_body_timeout",
+    ),
+    Key(
+        "client-header-buffer-size",
+        values.size(minimum=256, maximum=2**20),
+        None,
+        "Buffer for a request's head.",
+        node="client_header_buffer_size",
+    ),
+    Key(
+        "large-client-header-buffers",
+        values.BUFFERS,
+        None,
+        "More buffers for a large head.",
+        node="large_client_header_buffers",
+    ),
+    Key(
+        "client-body-buffer-size",
+        values.size(minimum=1024, maximum=2**30),
+        None,
+        "Buffer for a request's body.",
+        node="client_body_buffer_size",
+    ),
+    _flag("use-http2", "HTTP/2.", node="http2"),
+    Key(
+        "http2-max-concurrent-streams",
+        values.integer(1, 65535),
+        None,
+        "Streams of one HTTP/2 connection.",
+        node="http2_max_concurrent_streams",
+    ),
+    _flag("enable-underscores-in-headers", "Let header names with _ pass.", node="underscores_in_headers"),
+    _flag("ignore-invalid-headers", "Drop headers with invalid names.", node="ignore_invalid_headers"),
+    _flag("server-tokens", "Show the Server header.", node="server_tokens"),
+    Key("bind-address", values.ADDRESSES, None, "Addresses to listen on.", node="bind_addresses"),
+    # Upstream connections
+    Key(
+        "upstream-keepalive-connections",
+        _COUNT,
+        None,
+        "Idle connections to backends in each worker.",
+        node="upstream_keepalive_connections",
+    ),
+    Key(
+        "upstream-keepalive-timeout",
+        values.SECONDS,
+        None,
+        "Seconds that such a connection stays open.",
+        node="upstream_keepalive_timeout",
+    ),
+    Key(
+        "upstream-keepalive-requests",
+        _POSITIVE,
+        None,
+        "Requests of such a connection.",
+        node="upstream_keepalive_requests",
+    ),
+    Key(
+        "upstream-keepalive-time", values.DURATION, None, "Its longest life.", node="upstream_keepalive_time"
+    ),
+    # Client address and forwarding
+    _flag("use-forwarded-headers", "Believe X-Forwarded-… of peers.", node="use_forwarded_headers"),
+    _flag("compute-full-forwarded-for", "Append to X-Forwarded-For.", node="compute_full_forwarded_for"),
+    _flag("enable-real-ip", "Take the client address from a header.", node="enable_real_ip"),
+    _flag("use-proxy-protocol", "Expect the PROXY protocol.", node="use_proxy_protocol"),
+    Key(
+        "proxy-real-ip-cidr", values.CIDRS, None, "Peers whose forwarding is believed.", node="real_ip_cidrs"
+    ),
+    Key(
+        "forwarded-for-header", _HEADER, None, "Header with the client address.", node="forwarded_for_header"
+    ),
+    Key(
+        "forwarded-host-header", _HEADER, None, "Header with the original host.", node="forwarded_host_header"
+    ),
+    _flag("proxy-add-original-uri-header", "Send X-Original-URI.", node="original_uri_header"),
+    _flag(
+        "generate-request-id",
+        "Make a request id where the client sent none.",
+        node="generate_request_id",
+    ),
+    # TLS
+    Key("ssl-protocols", values.PROTOCOLS, None, "Protocols on offer.", node="ssl_protocols"),
+    Key("ssl-ciphers", values.CIPHERS, None, "Ciphers on offer.", node="ssl_ciphers"),
+    Key(
+        "ssl-session-cache-size",
+        values.size(minimum=65536, maximum=2**32),
+        None,
+        "Memory for TLS sessions.",
+        node="ssl_session_cache_bytes",
+    ),
+    Key("ssl-session-timeout", values.DURATION, None, "Life of a TLS session.", node="ssl_session_timeout"),
+    _flag("ssl-session-tickets", "TLS session tickets.", node="ssl_session_tickets"),
+    Key(
+        "ssl-buffer-size",
+        values.size(minimum=512, maximum=2**17),
+        None,
+        "Size of TLS writes.",
+        node="ssl_buffer_size",
+    ),
+)
+"""All keys that have an effect."""
+
+BY_NAME: Final = {key.name: key for key in KEYS}
+
+ACCEPTED: Final = frozenset({"allow-cross-namespace-resources", "allow-snippet-annotations", "disable-ipv6"})
+"""Keys that are read elsewhere, or whose subject does not exist here yet."""
+
+NOT_YET: Final = _names(
+    """
+    access-log-params access-log-path add-headers allow-backend-server-header brotli-level brotli-min-length brotli-types
+    custom-http-errors debug-connections default-type disable-access-log disable-http-access-log disable-ipv6-dns
+    disable-proxy-intercept-errors disable-stream-access-log enable-access-log-for-default-backend enable-aio-write
+    enable-auth-access-log enable-brotli enable-multi-accept enable-ocsp enable-opentelemetry enable-serial-reloads
+    enable-syslog error-log-level error-log-path forwarded-for-proxy-protocol-header geoip2-autoreload-in-minutes
+    global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key
+    global-auth-method global-auth-request-redirect global-auth-response-headers global-auth-signin
+    global-auth-signin-redirect-param global-auth-snippet grpc-buffer-size-kb gzip-disable gzip-level gzip-min-length
+    gzip-types hide-headers hsts hsts-include-subdomains hsts-max-age hsts-preload http-access-log-path http-snippet
+    http2-max-field-size http2-max-header-size http2-max-requests limit-conn-status-code limit-conn-zone-variable
+    limit-rate limit-rate-after limit-req-status-code load-balance location-snippet log-format-escape-json
+    log-format-escape-none log-format-stream log-format-upstream lua-shared-dicts main-snippet map-hash-bucket-size
+    max-worker-open-files modsecurity-snippet nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist no-auth-locations
+    opentelemetry-config opentelemetry-operation-name opentelemetry-trust-incoming-span otel-max-export-batch-size
+    otel-max-queuesize otel-sampler otel-sampler-parent-based otel-sampler-ratio otel-schedule-delay-millis
+    otel-service-name otlp-collector-host otlp-collector-port proxy-buffer-size proxy-buffers-number
+    proxy-busy-buffers-size proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
+    proxy-headers-hash-max-size proxy-http-version proxy-max-temp-file-size proxy-next-upstream
+    proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-request-buffering proxy-set-headers
+    proxy-ssl-location-only proxy-stream-next-upstream proxy-stream-next-upstream-timeout
+    proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout relative-redirects retry-non-idempotent
+    reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls ssl-dh-param
+    ssl-early-data ssl-ecdh-curve ssl-reject-handshake ssl-session-cache ssl-session-ticket-key stream-access-log-path
+    stream-snippet syslog-host syslog-port use-geoip2 use-gzip variables-hash-bucket-size variables-hash-max-size
+    worker-cpu-affinity
+    """
+)
+"""Keys that are known and not supported yet."""
+
+PROTECTIONS: Final = _names(
+    """
+    block-cidrs block-referers block-user-agents denylist-source-range enable-modsecurity enable-owasp-modsecurity-crs
+    global-auth-url
+    """
+)
+"""Keys that are known, not supported yet, and close something: asked for, they close everything."""
+
+DEAD: Final = frozenset(
+    ["app-root", "upstream-hash-by", "upstream-hash-by-subset", "upstream-hash-by-subset-size"]
+)
+"""Keys that never had an effect."""

@@ -1,0 +1,77 @@
+"""The registry: every annotation that is declared, by name. The reference page and the linter are made from it."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Callable
+from typing import Final
+
+from tidegate.translate.interpret import known
+from tidegate.translate.interpret.declarations import Annotation, Data, InProfile
+from tidegate.translate.interpret.drafts import Draft
+from tidegate.translate.interpret.families import (
+    access,
+    bodies,
+    canaries,
+    https,
+    redirects,
+    rewrites,
+    timeouts,
+    upstreams,
+)
+
+ANNOTATIONS: Final[tuple[Annotation, ...]] = (
+    *https.ANNOTATIONS,
+    *redirects.ANNOTATIONS,
+    *rewrites.ANNOTATIONS,
+    *upstreams.ANNOTATIONS,
+    *timeouts.ANNOTATIONS,
+    *bodies.ANNOTATIONS,
+    *access.ANNOTATIONS,
+    *canaries.ANNOTATIONS,
+)
+"""All declared annotations, family by family."""
+
+COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None], ...]] = (
+    redirects.complete,
+    rewrites.complete,
+    upstreams.complete,
+    canaries.complete,
+)
+
+BY_NAME: Final = {annotation.name: annotation for annotation in ANNOTATIONS}
+"""Declarations by name, aliases left out."""
+
+CANONICAL: Final = {alias: annotation.name for annotation in ANNOTATIONS for alias in annotation.aliases}
+"""Names by alias."""
+
+DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, Data)) | {
+    "redirect",
+    "rewrite_target",
+    "upstream_vhost",
+}
+"""Keys that may stand in ``Route.settings``."""
+
+PROFILE_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, InProfile))
+"""Keys that may stand in a location profile."""
+
+NOT_FOR_CATCH_ALL: Final = frozenset(
+    a.target.key for a in https.ANNOTATIONS if isinstance(a.target, Data)
+) | {
+    "redirect",
+    "rewrite_target",
+}
+"""Data keys that do not hold for the backend of an Ingress without rules (reference g.5)."""
+
+
+def supported() -> frozenset[str]:
+    """Give the names of all declared annotations."""
+    return frozenset(BY_NAME)
+
+
+@functools.lru_cache(maxsize=1024)
+def nearest(name: str) -> str:
+    """Give the known annotation whose name is most like this one, or an empty text."""
+    candidates = sorted({*BY_NAME, *known.all_names()})
+    return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=0.75)), "")

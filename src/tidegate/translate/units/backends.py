@@ -1,0 +1,124 @@
+"""Backends: endpoints and the canary beside them, written as entries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from tidegate.findings import Effect, Finding
+from tidegate.kube.objects import Ref
+from tidegate.model import Backend, Canary, Cause
+from tidegate.translate.interpret import endpoints
+from tidegate.translate.interpret.contributions import Claim
+from tidegate.translate.interpret.endpoints import Resolved
+from tidegate.translate.interpret.faults import cut
+from tidegate.translate.merge.backends import BackendState
+from tidegate.translate.merge.ledger import Note
+from tidegate.translate.units.workshop import BACKEND, Workshop
+
+
+class Backends:
+    """Builds backend entries."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._names: dict[str, str] = {}
+
+    @property
+    def wanted_names(self) -> frozenset[str]:
+        """DNS names whose addresses backends want."""
+        return frozenset(self._names.values())
+
+    def build(self, name: str, cause: Cause) -> None:
+        """Build the entry of a backend, or take it away if nobody names it."""
+        shop = self._shop
+        unit = Ref(BACKEND, "", name)
+        shop.due[BACKEND].pop(unit, None)
+        state = shop.merger.backends.get(name)
+        if state is None or not state.namers:
+            self._remove(unit, cause)
+            return
+        view = shop.view()
+        by_cluster_ip = state.role.service_upstream
+        found = endpoints.resolve(
+            view, state.namespace, state.service, state.port, shop.options, by_cluster_ip=by_cluster_ip
+        )
+        shop.readers.set(unit, view.seen)
+        ranked = self._ranked_canaries(state)
+        canary = next((claim for claim in ranked if self._is_canary(claim, state)), None)
+        shop.emission.set(f"b/{name}", Backend(found.endpoints, canary=self._canary(canary)), cause)
+        shop.ledger.put(unit, self._notes(state, found, ranked, canary))
+        if found.name:
+            self._names[name] = found.name
+        else:
+            self._names.pop(name, None)
+
+    def _remove(self, unit: Ref, cause: Cause) -> None:
+        shop = self._shop
+        shop.merger.backends.pop(unit.name, None)
+        shop.readers.drop(unit)
+        shop.ledger.put(unit)
+        shop.emission.delete(f"b/{unit.name}", cause)
+        self._names.pop(unit.name, None)
+
+    # --- canaries (reference g.11) ------------------------------------------------------------------------------------
+
+    def _ranked_canaries(self, state: BackendState) -> list[Claim]:
+        """Give the canaries' claims beside a backend: by the order of their Ingress, then by host and path."""
+        contributions = self._shop.merger.contributions
+        claims = [claim for claims in state.canaries.values() for claim in claims]
+        return sorted(claims, key=lambda claim: (contributions[claim.ingress].shared.order, claim.slot))
+
+    def _is_canary(self, claim: Claim, state: BackendState) -> bool:
+        """Say whether a claim's backend may stand beside another: it has to be a canary only, and another one."""
+        if not claim.backend or claim.backend == state.name:
+            return False
+        return self._shop.merger.backends[claim.backend].role.canary is not None
+
+    def _canary(self, claim: Claim | None) -> Canary | None:
+        policy = self._shop.merger.backends[claim.backend].role.canary if claim else None
+        return msgspec.structs.replace(policy, backend=claim.backend) if policy and claim else None
+
+    # --- findings -----------------------------------------------------------------------------------------------------
+
+    def _notes(
+        self, state: BackendState, found: Resolved, ranked: list[Claim], chosen: Claim | None
+    ) -> Iterator[Note]:
+        for finding in found.findings:
+            kind, _, name = finding.object.partition(" ")
+            yield Note(Ref(kind, *name.split("/", 1)), finding)
+        if found.missing is not None:
+            kind, accepted, message = found.missing
+            value = f"{state.service}:{state.port}"
+            for ref in state.namers.members:
+                finding = Finding(
+                    Effect.WARNING, kind, str(ref), ".backend.service", value, accepted, message
+                )
+                yield Note(ref, finding, state.name)
+        for claim in ranked:
+            if chosen is None or claim.backend != chosen.backend:
+                yield self._unused(claim, state, chosen)
+
+    def _unused(self, claim: Claim, state: BackendState, chosen: Claim | None) -> Note:
+        if claim.backend == state.name:
+            accepted, message = (
+                "another Service or port",
+                "The ordinary Ingress has the same Service and port.",
+            )
+        elif chosen is not None and self._is_canary(claim, state):
+            accepted = "one canary for each Service and port"
+            message = f"{chosen.ingress}, which goes first, is the canary of {state.service}:{state.port}."
+        else:
+            accepted = "a Service and port that only canaries use"
+            message = "An ordinary Ingress that goes first uses this Service and port."
+        finding = Finding(
+            Effect.IGNORED,
+            "CanaryUnused",
+            str(claim.ingress),
+            "",
+            cut(f"{claim.host}{claim.path}"),
+            accepted,
+            message,
+        )
+        return Note(claim.ingress, finding, claim.slot)

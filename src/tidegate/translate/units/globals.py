@@ -1,0 +1,54 @@
+"""What is there once: the configuration, and the default backend."""
+
+from __future__ import annotations
+
+from tidegate.kube.objects import Ref
+from tidegate.model import Cause, NodeSettings
+from tidegate.translate.interpret import configmap, defaults
+from tidegate.translate.merge.ledger import Note
+from tidegate.translate.units.workshop import CONFIGURATION, DEFAULT_BACKEND, INGRESS, Workshop, qualified
+
+CONFIGURATION_UNIT = Ref(CONFIGURATION, "", "")
+DEFAULT_BACKEND_UNIT = Ref(DEFAULT_BACKEND, "", "")
+
+
+class Configuration:
+    """Reads the global ConfigMap."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self._ref = qualified(shop.options.configmap, "ConfigMap")
+        self.node: NodeSettings = shop.options.node
+
+    def read(self, cause: Cause) -> None:
+        """Read the ConfigMap anew; if it decides otherwise about Ingress objects, all of them are due."""
+        shop = self._shop
+        view = shop.view()
+        ref = self._ref or Ref("ConfigMap", "", "")
+        found = view.configmap(ref.namespace, ref.name) if self._ref else None
+        configuration = configmap.interpret(ref, found, shop.options.node)
+        shop.readers.set(CONFIGURATION_UNIT, view.seen)
+        shop.ledger.put(CONFIGURATION_UNIT, [Note(ref, finding) for finding in configuration.findings])
+        shop.emission.set("g", configuration.settings, cause)
+        self.node = configuration.node
+        if configuration.policy != shop.policy:
+            shop.policy = configuration.policy
+            for ingress in shop.store.refs(INGRESS):
+                shop.wake(ingress, cause)
+
+
+class DefaultBackend:
+    """Puts ``--default-backend-service`` behind everything else."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+
+    def claim(self, cause: Cause) -> None:
+        """Claim what no Ingress claims, or give the claim up."""
+        shop = self._shop
+        view = shop.view()
+        contribution = defaults.default_contribution(view, shop.options)
+        service = qualified(shop.options.default_backend_service, "Service")
+        if service is not None:
+            shop.merger.replace(defaults.owner(service.namespace), contribution, cause)
+        shop.readers.set(DEFAULT_BACKEND_UNIT, view.seen)
