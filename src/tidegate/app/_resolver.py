@@ -1,6 +1,7 @@
-"""Asks DNS for the names that ExternalName Services point to, as ``/etc/resolv.conf`` says.
+"""Asks for the addresses of the names that ExternalName Services point to, as the machine itself would.
 
-A failure (no server answers) leaves the addresses as they were; an answer that there are none takes them away.
+That is ``/etc/hosts`` first, then the servers of ``/etc/resolv.conf``. A failure (no server answers) leaves the
+addresses as they were; an answer that there are none takes them away.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tidegate.app._names import MOST_TTL, Answer, Schedule
+from tidegate.app._hosts_file import HostsFile
+from tidegate.app._names import LEAST_TTL, MOST_TTL, Answer, Schedule
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver as DnsResolver
@@ -28,14 +30,17 @@ _LIFETIME: Final = 5.0
 class Dns:
     """A stub resolver that notices when its file changes."""
 
-    def __init__(self, path: str = RESOLV_CONF) -> None:
-        """Take the file that names the servers."""
+    def __init__(self, path: str = RESOLV_CONF, hosts: HostsFile | None = None) -> None:
+        """Take the file that names the servers, and the file of names that need none."""
         self._path = path
+        self._hosts = hosts or HostsFile()
         self._stamp: tuple[int, int] | None = None
         self._resolver: DnsResolver | None = None
 
     async def ask(self, name: str) -> Answer | None:
         """Ask for the addresses of a name, IPv4 and IPv6; None if DNS cannot be asked."""
+        if known := self._hosts.addresses(name):
+            return Answer(known, LEAST_TTL)
         import dns.exception
 
         try:
