@@ -31,8 +31,7 @@ def shared_ends(before: tuple[object, ...], after: tuple[object, ...]) -> tuple[
 
 
 def _walk(path: str, before: object, after: object) -> Iterator[str]:
-    if before == after:
-        return
+    # Structs and tuples are not compared as a whole first: each level would do it again.
     if isinstance(before, msgspec.Struct) and type(before) is type(after):
         yield from _walk_struct(path, before, after)
     elif isinstance(before, dict) and isinstance(after, dict):
@@ -40,7 +39,7 @@ def _walk(path: str, before: object, after: object) -> Iterator[str]:
             yield from _walk(f"{path}[{key}]", before.get(key), after.get(key))
     elif isinstance(before, tuple) and isinstance(after, tuple):
         yield from _walk_items(path, before, after)
-    else:
+    elif before != after:
         yield path
 
 

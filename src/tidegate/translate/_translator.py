@@ -145,6 +145,8 @@ class Translator:
         backends, merger.touched_backends = merger.touched_backends, {}
         for name, cause in backends.items():
             self._backends.build(name, cause)
+        renamed, merger.renamed = merger.renamed, set()
+        self._backends.note_renamed(renamed)
         hosts, merger.touched_tls = merger.touched_tls, {}
         for host, cause in hosts.items():
             self._certificates.choose(host, cause)
@@ -165,7 +167,7 @@ class Translator:
         shop = self._shop
         if self.pending and shop.ledger.cost > NOTES_AT_ONCE:
             return {}
-        return shop.ledger.take(lambda ref: places(shop.merger.contributions.get(ref)))
+        return shop.ledger.take(lambda ref, wanted: places(shop.merger.contributions.get(ref), wanted))
 
     def _different_profiles(self) -> dict[str, Profile] | None:
         routes = self._shop.merger.routes

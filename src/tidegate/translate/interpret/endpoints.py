@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate.findings import Effect, Finding
 from tidegate.guard import Unacceptable, addresses, names
-from tidegate.kube.objects import Endpoints, EndpointSlice, Ref, Service, ServicePort, SlicePort
+from tidegate.kube.objects import Endpoints, EndpointSlice, Object, Service, ServicePort, SlicePort
 from tidegate.model import Endpoint
 from tidegate.store import View
 from tidegate.translate._options import Options
@@ -68,7 +68,7 @@ class _Resolution:
             return Resolved(missing=("PortNotFound", self._ports_of(service), ""))
         cluster_ip = service.spec.cluster_ip if service.spec else None
         if by_cluster_ip and cluster_ip and cluster_ip != "None":
-            self._add(cluster_ip, port.port, service.ref, "spec.clusterIP")
+            self._add(cluster_ip, port.port, service, "spec.clusterIP")
         else:
             self._collect(port)
         return self._resolved()
@@ -102,20 +102,20 @@ class _Resolution:
                 continue
             for address in endpoint.addresses or ():
                 for number in numbers:
-                    self._add(address, number, item.ref, f"endpoints[{at}].addresses")
+                    self._add(address, number, item, f"endpoints[{at}].addresses")
 
     def _collect_old(self, item: Endpoints, port: ServicePort) -> None:
         for at, subset in enumerate(item.subsets or ()):
             for number in _numbers(subset.ports or (), port):
                 for address in subset.addresses or ():
-                    self._add(address.ip, number, item.ref, f"subsets[{at}].addresses")
+                    self._add(address.ip, number, item, f"subsets[{at}].addresses")
 
-    def _add(self, address: str, port: int, owner: Ref, field: str) -> None:
+    def _add(self, address: str, port: int, owner: Object, field: str) -> None:
         fault = self._fault(address, port)
         if not fault:
             self._found.add((address, port))
         elif len(self._findings) < _REFUSALS_SHOWN:
-            faults = Faults(owner)
+            faults = Faults(owner.ref)
             faults.add(Effect.IGNORED, "AddressRefused", field, address, "the IP address of a backend", fault)
             self._findings += faults.found
 
@@ -149,7 +149,7 @@ class _Resolution:
             return Resolved(findings=faults.all())
         name = names.dns_name(written)
         for address in self._view.addresses(name) or ():
-            self._add(address, number, service.ref, "spec.externalName")
+            self._add(address, number, service, "spec.externalName")
         return self._resolved(name)
 
     def _external_fault(self, written: str) -> str:

@@ -114,7 +114,7 @@ class _Interpretation:
             deep=self._options.deep_inspect,
             use_regex=draft.use_regex,
             rewrite=draft.rewrite,
-            default=self._default() if self._names_resources() else Backing(),
+            default=self._default(),
         )
 
     def _names_resources(self) -> bool:
@@ -123,7 +123,10 @@ class _Interpretation:
         return any(item.backend.service is None for item in items)
 
     def _default(self) -> Backing:
-        return default_backing(self._view, self._options)
+        """Give the default backend, if any path needs it."""
+        if self._options.default_backend_service and self._names_resources():
+            return default_backing(self._view, self._options)
+        return Backing()
 
     def _hosts(self) -> frozenset[str]:
         """Give the hosts that the rules name; a rule without host and paths says nothing."""
@@ -141,20 +144,25 @@ class _Interpretation:
     def _claims(
         self, reader: ClaimReader, by_rule: tuple[tuple[Claim, ...], ...], hosts: frozenset[str]
     ) -> dict[SlotKey, Claim]:
-        claims: dict[SlotKey, Claim] = {}
-        for at, rule in enumerate(by_rule):
-            for claim in rule:
-                if claims.setdefault((claim.host, claim.key), claim) is not claim:
-                    self._twice(at, claim)
+        claims = {(claim.host, claim.key): claim for rule in reversed(by_rule) for claim in reversed(rule)}
+        if len(claims) < sum(map(len, by_rule)):
+            self._note_repeats(by_rule, claims)
         for claim in self._own_fallbacks(reader, hosts):
             claims[claim.slot] = claim
         return claims
 
-    def _twice(self, at: int, claim: Claim) -> None:
-        self._faults.add(
-            Effect.IGNORED, "PathConflict", f"spec.rules[{at}]", f"{claim.host}{claim.path}", "each path once",
-            "The Ingress has this host, path and path type twice; the first one counts.",
-        )  # fmt: skip
+    def _note_repeats(self, by_rule: tuple[tuple[Claim, ...], ...], claims: dict[SlotKey, Claim]) -> None:
+        for at, rule in enumerate(by_rule):
+            for number, claim in enumerate(rule):
+                if claims[claim.slot] is not claim:
+                    self._faults.add(
+                        Effect.IGNORED,
+                        "PathConflict",
+                        f"spec.rules[{at}].http.paths[{number}]",
+                        f"{claim.host}{claim.path}",
+                        "each path once",
+                        "The Ingress has this host, path and path type twice; the first one counts.",
+                    )
 
     def _own_fallbacks(self, reader: ClaimReader, hosts: frozenset[str]) -> list[Claim]:
         spec = self._ingress.spec

@@ -7,6 +7,7 @@ when it is edited. So a note may name a slot or a backend instead of a field; th
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +17,10 @@ from tidegate.kube.objects import Ref
 
 Place = Hashable
 """What a note is about inside its object: a slot, or a backend id."""
+
+
+Fields = Callable[[Ref, AbstractSet[Place]], Mapping[Place, str]]
+"""Gives the fields of places inside an object."""
 
 
 class Note(NamedTuple):
@@ -65,7 +70,7 @@ class Ledger:
         """Give the number of notes that handing out would look at."""
         return sum(len(self._notes.get(ref, ())) for ref in self._changed)
 
-    def take(self, fields: Callable[[Ref], Mapping[Place, str]]) -> dict[Ref, tuple[Finding, ...]]:
+    def take(self, fields: Fields) -> dict[Ref, tuple[Finding, ...]]:
         """Hand out the findings of each object whose findings differ from the last time."""
         different = {}
         for ref in self._changed:
@@ -86,9 +91,10 @@ class Ledger:
             del self._notes[ref]
         self._changed.add(ref)
 
-    def _findings(self, ref: Ref, fields: Callable[[Ref], Mapping[Place, str]]) -> tuple[Finding, ...]:
+    def _findings(self, ref: Ref, fields: Fields) -> tuple[Finding, ...]:
         notes = [note for found in self._notes.get(ref, {}).values() for note in found]
-        places = fields(ref) if any(note.place is not None for note in notes) else {}
+        wanted = {note.place for note in notes if note.place is not None}
+        places = fields(ref, wanted) if wanted else {}
         return tuple(sorted({_filled(note, places) for note in notes}))
 
 

@@ -32,6 +32,9 @@ class Merger:
         """Backends whose entry has to be made anew."""
         self.touched_tls: dict[str, Cause] = {}
         """Hosts whose certificate has to be chosen anew."""
+        self.renamed: set[tuple[str, Ref]] = set()
+        """Backend and Ingress, where the one began or ceased to name the other."""
+        self._named: dict[Ref, dict[str, Claim]] = {}
         self._emission = emission
         self._ledger = ledger
         self._slots: dict[SlotKey, Cause] = {}
@@ -56,19 +59,20 @@ class Merger:
     def _replace_claims(self, old: Contribution | None, new: Contribution | None, cause: Cause) -> None:
         before, after = (old.claims if old else {}), (new.claims if new else {})
         same_terms = old is not None and new is not None and old.shared == new.shared
-        for slot, claim in before.items():
-            if slot not in after:
-                self._host(slot[0]).drop(claim)
-                self._slots[slot] = cause
-        for slot, claim in after.items():
-            there = before.get(slot)
-            if same_terms and (there is claim or there == claim):
+        for slot in before.keys() - after.keys():
+            self._host(slot[0]).drop(before[slot])
+            self._slots[slot] = cause
+        is_canary = new is not None and new.shared.canary is not None
+        changed = [claim for slot, claim in after.items() if not same_terms or before.get(slot) is not claim]
+        for claim in changed:
+            there = before.get(claim.slot)
+            if same_terms and there == claim:
                 continue
-            host = self._host(slot[0])
+            host = self._host(claim.host)
             if there is not None:
                 host.drop(there)
-            host.put(claim, is_canary=new is not None and new.shared.canary is not None)
-            self._slots[slot] = cause
+            host.put(claim, is_canary=is_canary)
+            self._slots[claim.slot] = cause
 
     def _replace_hosts(
         self, ref: Ref, old: Contribution | None, new: Contribution | None, cause: Cause
@@ -107,10 +111,13 @@ class Merger:
     def _replace_names(
         self, ref: Ref, old: Contribution | None, new: Contribution | None, cause: Cause
     ) -> None:
-        before, after = _backends(old), _backends(new)
+        before, after = self._named.pop(ref, {}), _backends(new)
+        if after:
+            self._named[ref] = after
         same_terms = old is not None and new is not None and old.shared == new.shared
         for name in before.keys() - after.keys():
             self.backends[name].namers.drop(ref)
+            self.renamed.add((name, ref))
             self._roles[name] = cause
         for name in after if not same_terms else after.keys() - before.keys():
             state = self.backends.get(name)
@@ -118,6 +125,7 @@ class Merger:
                 state = self.backends[name] = BackendState(after[name])
             if new is not None:
                 state.namers.put(ref, new.shared.order)
+            self.renamed.add((name, ref))
             self._roles[name] = cause
 
     def _host(self, name: str) -> HostState:

@@ -110,7 +110,7 @@ class Secrets:
     def _kept(self, ref: Ref, before: Reading | None) -> Pair | None:
         """Give the pair that was in use when a Secret turned bad, in this run or the one before."""
         in_use = ref in self._users or ref == self._default
-        if before is not None:
+        if before is not None and before.secret is not None:
             return before.pair if in_use else None
         kept = self._last_good.pop(self._kept_as(ref), None)
         if kept is None:

@@ -24,6 +24,7 @@ class Backends:
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
         self._names: dict[str, str] = {}
+        self._missing: dict[str, tuple[str, str, str]] = {}
 
     @property
     def wanted_names(self) -> frozenset[str]:
@@ -49,6 +50,7 @@ class Backends:
         canary = next((claim for claim in ranked if self._is_canary(claim, state)), None)
         shop.emission.set(f"b/{name}", Backend(found.endpoints, canary=self._canary(canary)), cause)
         shop.ledger.put(unit, self._notes(state, found, ranked, canary))
+        self._note_missing(state, found.missing)
         if found.name:
             self._names[name] = found.name
         else:
@@ -61,6 +63,7 @@ class Backends:
         shop.ledger.put(unit)
         shop.emission.delete(f"b/{unit.name}", cause)
         self._names.pop(unit.name, None)
+        self._missing.pop(unit.name, None)
 
     # --- canaries (reference g.11) ------------------------------------------------------------------------------------
 
@@ -88,17 +91,36 @@ class Backends:
         for finding in found.findings:
             kind, _, name = finding.object.partition(" ")
             yield Note(Ref(kind, *name.split("/", 1)), finding)
-        if found.missing is not None:
-            kind, accepted, message = found.missing
-            value = f"{state.service}:{state.port}"
-            for ref in state.namers.members:
-                finding = Finding(
-                    Effect.WARNING, kind, str(ref), ".backend.service", value, accepted, message
-                )
-                yield Note(ref, finding, state.name)
         for claim in ranked:
             if chosen is None or claim.backend != chosen.backend:
                 yield self._unused(claim, state, chosen)
+
+    def _note_missing(self, state: BackendState, missing: tuple[str, str, str] | None) -> None:
+        """Tell those who name a backend that it is not there, or that it is there again."""
+        if missing == self._missing.get(state.name):
+            return
+        if missing is None:
+            del self._missing[state.name]
+        else:
+            self._missing[state.name] = missing
+        for ref in state.namers.members:
+            self._note_for(state.name, ref)
+
+    def note_renamed(self, renamed: set[tuple[str, Ref]]) -> None:
+        """Tell those who began to name a backend that is not there; take it back from those who ceased to."""
+        for name, ref in renamed:
+            self._note_for(name, ref)
+
+    def _note_for(self, name: str, ref: Ref) -> None:
+        missing, state = self._missing.get(name), self._shop.merger.backends.get(name)
+        source = ("missing", name, ref)
+        if missing is None or state is None or ref not in state.namers.members:
+            self._shop.ledger.put(source)
+            return
+        kind, accepted, message = missing
+        value = f"{state.service}:{state.port}"
+        finding = Finding(Effect.WARNING, kind, str(ref), ".backend.service", value, accepted, message)
+        self._shop.ledger.put(source, [Note(ref, finding, name)])
 
     def _unused(self, claim: Claim, state: BackendState, chosen: Claim | None) -> Note:
         if claim.backend == state.name:

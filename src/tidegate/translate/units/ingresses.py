@@ -35,19 +35,22 @@ class Ingresses:
             outcome = self._outcome(ref, kept, view) if kept else outcome
         elif outcome.contribution is None:
             self._good.pop(ref, None)
-            shop.emission.delete(_key(ref), cause)
         elif isinstance(ingress, Ingress):
             self._good[ref] = ingress
-            shop.emission.set(_key(ref), msgspec.Raw(msgspec.json.encode(ingress)), cause)
+        self._keep(ref, cause)
         shop.merger.replace(ref, outcome.contribution, cause)
         shop.readers.set(ref, view.seen)
         shop.ledger.moved(ref)
+
+    def _keep(self, ref: Ref, cause: Cause) -> None:
+        """Write the last good version down, for the next start."""
+        good, key = self._good.get(ref), f"o/{ref.kind}/{ref.namespace}/{ref.name}"
+        if good is None:
+            self._shop.emission.delete(key, cause)
+        else:
+            self._shop.emission.set(key, msgspec.Raw(msgspec.json.encode(good)), cause)
 
     def _outcome(self, ref: Ref, ingress: Ingress, view: View) -> Outcome:
         shop = self._shop
         before = shop.merger.contributions.get(ref)
         return ingresses.interpret(ref, ingress, view, shop.options, shop.policy, before)
-
-
-def _key(ref: Ref) -> str:
-    return f"o/{ref.kind}/{ref.namespace}/{ref.name}"
