@@ -11,7 +11,7 @@ from harness import waiting
 from harness.demo._shop import HOST, Shop
 from harness.ledger import Call, Ledger
 
-CLIENTS, RATE = 24, 300
+CLIENTS, RATE = 32, 500
 """Clients that keep their connections (over TLS), and requests a second of all together."""
 
 WEIGHT = 50

@@ -13,12 +13,12 @@ from harness.demo import _acts
 from harness.demo._shop import HOST, Shop
 
 REQUESTS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    ("http", HOST, "/cart?item=7", {}),
-    ("https", HOST, "/cart?item=7", {}),
+    ("http", HOST, "/cart", {}),
+    ("https", HOST, "/cart", {}),
     ("https", HOST, "/", {"X-Shop": "always"}),
     ("https", HOST, "/images/logo.png", {}),
     ("https", HOST, "/version", {}),
-    ("http", "api.shop.example", "/v1/orders/7?full=1", {}),
+    ("http", "api.shop.example", "/v1/orders/7", {}),
     ("http", "eu.img.shop.example", "/tea.jpg", {}),
     ("http", "office.shop.example", "/", {}),
     ("http", "old-shop.example", "/", {}),
@@ -53,19 +53,16 @@ def main(*, keep: bool = False) -> int:
 
 def _routing(shop: Shop) -> Table:
     table = Table(title="Where requests go", title_justify="left")
-    for column in ("request", "answer", "by", "as"):
+    for column in ("request", "answered by", "with"):
         table.add_column(column, overflow="fold")
     for scheme, host, path, headers in REQUESTS:
         answer = _ask(shop, scheme, host, path, headers)
-        extra = "".join(f"  {n}: {v}" for n, v in headers.items())
-        echo = answer.echo if answer.backend else None
-        target = (answer.get("Location") or "") if echo is None else ""
-        table.add_row(
-            f"{scheme}://{host}{path}{extra}",
-            f"{answer.status} {target}".strip(),
-            answer.backend or "the gateway",
-            f"{echo.method} {echo.uri}" if echo else "",
-        )
+        sent = "".join(f" {n}: {v}" for n, v in headers.items())
+        if answer.backend:
+            got = f"{answer.status}, having got {answer.echo.uri}"
+        else:
+            got = f"{answer.status} {answer.get('Location') or ''}"
+        table.add_row(f"{scheme}://{host}{path}{sent}", answer.backend or "the gateway", got)
     return table
 
 
@@ -77,9 +74,15 @@ def _ask(shop: Shop, scheme: str, host: str, path: str, headers: dict[str, str])
 
 
 def _tell(console: Console, act: _acts.Act) -> _acts.Act:
-    when = "" if act.in_force is None else f", in force after {act.in_force:.0f} ms"
+    when = f", in force after {_milliseconds(act)}" if act.in_force is not None else ""
     console.print(f"[bold]{act.title}[/]: {act.result}{when}; {act.sent:,} requests, {act.lost} lost")
     return act
+
+
+def _milliseconds(act: _acts.Act) -> str:
+    if act.in_force is None:
+        return ""
+    return f"{act.in_force:.0f} ms" if act.in_force >= 1 else "< 1 ms"
 
 
 def _summary(shop: Shop, acts: list[_acts.Act], seconds: float) -> Table:
@@ -89,8 +92,7 @@ def _summary(shop: Shop, acts: list[_acts.Act], seconds: float) -> Table:
     for column in ("change under load", "in force after", "requests", "lost"):
         table.add_column(column, justify="left" if column == "change under load" else "right")
     for act in acts:
-        when = "" if act.in_force is None else f"{act.in_force:.0f} ms"
-        table.add_row(act.title, when, f"{act.sent:,}", str(act.lost))
+        table.add_row(act.title, _milliseconds(act), f"{act.sent:,}", str(act.lost))
     table.add_section()
     table.add_row("all", "", f"{sum(a.sent for a in acts):,}", f"[bold]{sum(a.lost for a in acts)}[/]")
     return table
