@@ -18,6 +18,8 @@ NEVER_UCP: Final = 0x00000800
 NEVER_UTF: Final = 0x00001000
 
 _CAPTURE_COUNT: Final = 4
+_LIMITS: Final = frozenset({-47, -53, -63})
+"""PCRE2_ERROR_MATCHLIMIT, _DEPTHLIMIT and _HEAPLIMIT."""
 _UNSET: Final = ctypes.c_size_t(-1).value
 
 
@@ -48,6 +50,10 @@ def _library() -> ctypes.CDLL:
     return library
 
 
+class TooCostly(ValueError):
+    """A match would need more steps than it may take."""
+
+
 class Code:
     """A compiled pattern. Raises ``CompileError`` if PCRE2 refuses it."""
 
@@ -71,13 +77,15 @@ class Code:
     def match(self, subject: bytes, limit: int) -> tuple[bytes, ...] | None:
         """Match from the start of ``subject`` on; give the captures (empty if unset), None without a match.
 
-        ``limit`` bounds the work; a match that would cost more counts as none.
+        Raises ``TooCostly`` for a match that needs more than ``limit`` steps.
         """
         data = self._library.pcre2_match_data_create_from_pattern_8(self._code, None)
         context = self._library.pcre2_match_context_create_8(None)
         try:
             self._library.pcre2_set_match_limit_8(context, limit)
             found = self._library.pcre2_match_8(self._code, subject, len(subject), 0, 0, data, context)
+            if found in _LIMITS:
+                raise TooCostly(f"more than {limit} steps")
             return self._captures(data, subject) if found > 0 else None
         finally:
             self._library.pcre2_match_context_free_8(context)

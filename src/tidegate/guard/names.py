@@ -63,7 +63,7 @@ def port_name(text: str) -> str:
 
 def header(text: str) -> str:
     """Read the name of a header: letters, digits, ``-`` and ``_``."""
-    stripped = text.strip()
+    stripped = text.strip(" ")
     if not _HEADER.fullmatch(stripped):
         raise Unacceptable("a header name of letters, digits, - and _")
     return stripped
@@ -71,7 +71,7 @@ def header(text: str) -> str:
 
 def cookie(text: str) -> str:
     """Read the name of a cookie."""
-    stripped = text.strip()
+    stripped = text.strip(" ")
     if not _COOKIE.fullmatch(stripped):
         raise Unacceptable("a cookie name of letters, digits and . _ ~ -")
     return stripped

@@ -52,7 +52,10 @@ class Pattern:
         A match that costs more than ``MATCH_LIMIT`` counts as none. Bytes that are no UTF-8 come back as surrogates.
         """
         subject = path.encode("utf-8", "surrogateescape") if isinstance(path, str) else path
-        found = self._code.match(subject, MATCH_LIMIT)
+        try:
+            found = self._code.match(subject, MATCH_LIMIT)
+        except _pcre2.TooCostly:
+            return None
         return None if found is None else tuple(part.decode("utf-8", "surrogateescape") for part in found)
 
 
