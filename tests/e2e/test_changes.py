@@ -52,7 +52,7 @@ def test_routes_endpoints_timeouts_weights_and_certificates_need_no_reload(
 def test_a_new_profile_costs_one_reload_and_a_known_one_none(
     gateway: Gateway, services: Services, host: str
 ) -> None:
-    """And requests are answered all the while."""
+    """Common limits are known from the start; requests are answered all the while."""
     gateway.apply(*services.make("web"))
 
     def put(size: str) -> None:
@@ -68,7 +68,7 @@ def test_a_new_profile_costs_one_reload_and_a_known_one_none(
     put("3333")
     waiting.until(lambda: passes(3333) and not passes(3334), 20, 0.02)
     assert gateway.reloads == before + 1
-    put("1m")
+    put("8m")
     waiting.until(lambda: passes(3334), 20, 0.02)
     put("3333")
     waiting.until(lambda: passes(3333) and not passes(3334), 20, 0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import manifests
+from harness.backends import Backends
 from harness.gateway import Gateway
 from harness.manifests import endpoint_slice, path, rule, service
 from harness.services import Services
@@ -126,14 +127,16 @@ def test_service_upstream_without_a_cluster_address_uses_endpoints(
     assert gateway.get(host).backend == web.id
 
 
-def test_an_external_name_is_resolved(gateway: Gateway, services: Services, host: str) -> None:
+def test_an_external_name_is_resolved(
+    gateway: Gateway, pool: Backends, services: Services, host: str
+) -> None:
     """As the machine resolves it."""
-    (web,) = services.start("web")
+    web = pool.one(services.instance("web"))
     gateway.apply(
         service("web", web.port, namespace=services.namespace, external_name="localhost"),
         services.ingress("web", rule(host, path("/", "web", web.port))),
     )
-    gateway.eventually(host, status=200)
+    gateway.eventually(host, backend=web.id)
 
 
 @pytest.mark.parametrize("name", ["no-such-host.invalid", "not a name", ""])

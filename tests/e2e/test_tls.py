@@ -182,9 +182,14 @@ def test_plain_http_to_a_host_with_tls_is_redirected(
 def test_challenges_for_certificates_are_never_redirected(
     gateway: Gateway, services: Services, host: str, authority: Authority
 ) -> None:
-    """Else no certificate could be had for the host."""
-    gateway.apply(*secure(services, host, authority.issue(host)))
-    assert gateway.get(host, "/.well-known/acme-challenge/token").status == 200
+    """Paths below those of the ConfigMap's list, as a solver of ACME has them."""
+    challenge = "/.well-known/acme-challenge/token"
+    gateway.apply(
+        *secure(services, host, authority.issue(host)),
+        services.ingress("solver", rule(host, path(challenge, "web", kind="Exact"))),
+    )
+    assert gateway.get(host, challenge).status == 200
+    assert gateway.get(host, "/else").status == 308
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,11 @@ BROKEN: dict[str, str | bytes] = {
     "a list": "- 1\n- 2\n",
     "no kind": "apiVersion: v1\nmetadata: {name: x}\n",
     "kind is a list": "apiVersion: v1\nkind: [Service]\nmetadata: {name: x}\n",
-    "no metadata": "apiVersion: v1\nkind: Service\n",
-    "metadata is text": "apiVersion: v1\nkind: Service\nmetadata: text\n",
-    "name is a number": "apiVersion: v1\nkind: Service\nmetadata: {name: 17, namespace: bad}\n",
-    "duplicate keys": "apiVersion: v1\nkind: Service\nkind: Secret\nmetadata: {name: x, namespace: bad}\n",
-    "NUL": 'apiVersion: v1\nkind: Service\nmetadata: {name: "a\\0b", namespace: bad}\n',
+    "no metadata": "apiVersion: networking.k8s.io/v1\nkind: Ingress\n",
+    "metadata is text": "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: text\n",
+    "name is a number": "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: 17}\n",
+    "duplicate keys": "apiVersion: networking.k8s.io/v1\nkind: Ingress\nkind: Ingress\nmetadata: {name: x}\n",
+    "NUL": 'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: "a\\0b", namespace: bad}\n',
 }
 
 HARMLESS: dict[str, str | bytes] = {

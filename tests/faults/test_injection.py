@@ -29,7 +29,7 @@ ANNOTATIONS = (
 )  # fmt: skip
 
 CONFIG = (
-    "http-redirect-code", "no-tls-redirect-locations", "whitelist-source-range", "forwarded-for-header",
+    "http-redirect-code", "no-tls-redirect-locations", "forwarded-for-header",
     "forwarded-host-header", "proxy-real-ip-cidr", "ssl-ciphers", "ssl-protocols", "worker-processes", "keep-alive",
     "client-header-buffer-size", "large-client-header-buffers", "client-body-buffer-size", "ssl-session-cache-size",
     "ssl-session-timeout", "ssl-buffer-size", "proxy-body-size", "proxy-buffering", "proxy-next-upstream",
@@ -189,3 +189,18 @@ def test_no_key_of_the_global_configmap_is_a_way_into_the_configuration(
         assert not target.exists()
         with contextlib.suppress(FileNotFoundError):
             gateway.folder.remove("global.yaml")
+
+
+def test_a_global_allow_list_that_cannot_be_read_lets_nobody_in(services: Services) -> None:
+    """A protection fails closed; what can be read of it holds."""
+    with Gateway(
+        [*services.make("web"), services.ingress("web", rule("ok.example", path("/", "web")))]
+    ) as gateway:
+        assert gateway.get("ok.example").status == 200
+        for ranges, status in (
+            ("nonsense", 403),
+            ("nonsense, 127.0.0.0/8", 200),
+            ("10.0.0.0/8, nonsense", 403),
+        ):
+            gateway.folder.write("global.yaml", manifests.config_map({"whitelist-source-range": ranges}))
+            gateway.eventually("ok.example", status=status)
