@@ -197,6 +197,20 @@ def test_after_a_full_store_each_group_is_tried_alone_and_only_the_large_one_wai
     assert [set(batch.changes) for batch in send_all(queue)] == [{"b/large"}]
 
 
+def test_a_removal_that_does_not_fit_is_made_in_parts_names_first() -> None:
+    queue = Queue()
+    queue.adopt([("h/main/x", host("r")), ("r/r", route("b")), ("b/b", backend(1))])
+    offer(queue, {"b/b": None, "r/r": None, "h/main/x": None})
+    removed: list[str] = []
+    while batch := queue.take():
+        if len(batch.changes) > 1:
+            queue.set_aside(batch)
+        else:
+            queue.acknowledge(batch)
+            removed += batch.changes
+    assert removed == ["h/main/x", "r/r", "b/b"]
+
+
 def test_what_was_offered_up_to_a_mark_is_done_once_it_is_in_force() -> None:
     queue = Queue()
     offer(queue, {"b/x": backend(1)})

@@ -272,16 +272,29 @@ class Queue:
     def set_aside(self, batch: Batch) -> None:
         """Take a batch back that did not fit into nginx's memory.
 
-        If it held several groups, each is tried by itself; one that was by itself waits for `retry_full`.
+        If it held several groups, each is tried by itself; one that was by itself waits for `retry_full`. A group
+        that only removes is halved instead: the list of what changed takes room too, and less room is needed later.
         """
         self._out = None
         to_blame = len(batch.groups) == 1 or all(group.alone for group in batch.groups)
         for group in batch.groups:
             group.alone = True
             self._put_back(group)
-            if to_blame and group.changes:
+            if not to_blame or not group.changes:
+                continue
+            if len(group.changes) > 1 and all(change.value is None for change in group.changes.values()):
+                self._halve(group)
+            else:
                 group.failures += 1
                 self._waiting.park(group, Parked.FULL)
+
+    def _halve(self, group: Group) -> None:
+        """Make two groups of one that removes: first what names, then what is named."""
+        keys = sorted(group.changes, key=lambda key: _place(key, group.changes[key]))
+        self._waiting.drop(group)
+        for part in (keys[: len(keys) // 2], keys[len(keys) // 2 :]):
+            changes = {key: group.changes[key] for key in part}
+            self._waiting.add(Group(self._next_id(), group.urgency, changes, alone=True))
 
     def retry_full(self) -> None:
         """Let the groups that did not fit be tried again."""
