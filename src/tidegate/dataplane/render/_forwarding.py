@@ -59,7 +59,7 @@ def _trusted(node: NodeSettings) -> Iterator[str]:
         yield f"    {cidr} 1;"
     yield "}"
     yield "map $tg_trusted$http_x_forwarded_proto $tg_scheme { default $scheme; 1http http; 1https https; }"
-    yield r"map $tg_trusted$http_x_forwarded_port $tg_port { default $tg_listen_port; ~^1(\d{1,5})$ $1; }"
+    yield r"map $tg_trusted$http_x_forwarded_port $tg_port { default $tg_listen_port; '~^1(\d{1,5})$' $1; }"
     yield r"map $tg_trusted$http_x_forwarded_host $tg_best_host { default $http_host; '~^1([\w.:\[\]-]+)' $1; }"
     if node.compute_full_forwarded_for:
         header = _variable(node.forwarded_for_header)
