@@ -3,6 +3,9 @@
 local var = ngx.var
 local concat = table.concat
 
+-- Names that ingress-nginx has for what is called otherwise here.
+local OURS = { best_http_host = "tg_best_host" }
+
 local _M = {}
 
 
@@ -14,7 +17,7 @@ function _M.prepare(get)
     return function()
         local text = {}
         for i = 1, #parts do
-            text[i] = i % 2 == 1 and parts[i] or var[parts[i]] or ""
+            text[i] = i % 2 == 1 and parts[i] or var[OURS[parts[i]] or parts[i]] or ""
         end
         var.tg_upstream_host = concat(text)
     end
