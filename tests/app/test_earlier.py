@@ -1,8 +1,6 @@
 """Objects of an earlier run stand for as long as the source cannot tell what became of them."""
 
-import msgspec
-
-from tidegate.app._earlier import Earlier, read_kept
+from tidegate.app._earlier import Earlier
 from tidegate.findings import Effect, Finding
 from tidegate.kube.objects import Ingress, Metadata, Ref, Resource
 from tidegate.sources import Batch, Change
@@ -16,15 +14,6 @@ def ingress(name: str) -> Ingress:
 
 
 KEPT: dict[Ref, Resource] = {A: ingress("a"), B: ingress("b")}
-
-
-def test_kept_entries_are_read_and_strangers_left_out() -> None:
-    entries = {
-        "o/Ingress/ns/a": msgspec.json.encode(ingress("a")),
-        "o/Ingress/ns/broken": b"{",
-        "o/Unheard/ns/x": b"{}",
-    }
-    assert read_kept(entries) == {A: ingress("a")}
 
 
 def test_what_the_listing_lacks_is_gone() -> None:

@@ -7,33 +7,9 @@ that was kept, until the source can say what became of them. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
-import msgspec
-
-from tidegate.kube.objects import KINDS, Ref, Resource
+from tidegate.kube.objects import Ref, Resource
 from tidegate.sources import Batch
-
-_PREFIX: Final = "o/"
-_DECODERS: Final = {kind: msgspec.json.Decoder(type_) for kind, type_ in KINDS.items()}
-
-
-def read_kept(entries: Mapping[str, bytes]) -> dict[Ref, Resource]:
-    """Read the last good versions of objects that were kept on disk. What cannot be read is left out."""
-    found: dict[Ref, Resource] = {}
-    for key, value in entries.items():
-        kind, _, rest = key.removeprefix(_PREFIX).partition("/")
-        namespace, _, name = rest.partition("/")
-        decoder = _DECODERS.get(kind)
-        if decoder is None:
-            continue
-        try:
-            found[Ref(kind, namespace, name)] = decoder.decode(value)
-        except msgspec.MsgspecError:
-            # Written by another version of the program; the source has the object anew.
-            continue
-    return found
-
 
 Changes = list[tuple[Ref, Resource | None]]
 
@@ -55,7 +31,9 @@ class Earlier:
             self._unread = set(batch.unread)
             wanted: Iterable[Ref] = self._kept if batch.unread else batch.held
             self._standing = {ref for ref in wanted if ref in self._kept} - told
-            return [(ref, self._kept[ref]) for ref in sorted(self._standing)]
+            standing: Changes = [(ref, self._kept[ref]) for ref in sorted(self._standing)]
+            self._kept = {}
+            return standing
         return self._let_go(batch)
 
     def _let_go(self, batch: Batch) -> Changes:

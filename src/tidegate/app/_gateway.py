@@ -19,7 +19,7 @@ import structlog
 from tidegate.app import _telling
 from tidegate.app._configuring import Configurer
 from tidegate.app._control import Control
-from tidegate.app._earlier import Earlier, read_kept
+from tidegate.app._earlier import Earlier
 from tidegate.app._findings import Findings
 from tidegate.app._options import Options
 from tidegate.app._resolver import Dns, Resolver
@@ -28,7 +28,7 @@ from tidegate.dataplane.delta import Pusher, Queue
 from tidegate.findings import Finding
 from tidegate.model import Cause, State, encode
 from tidegate.sources import Batch, FolderSource
-from tidegate.translate import Translator, Work
+from tidegate.translate import Translator, Work, last_good_of
 
 SLICE_SECONDS: Final = 0.002
 """How long one kind of work may keep the event loop."""
@@ -112,9 +112,9 @@ class Gateway:
         self.configurer.on_change = self.pusher.wake
         status = await self.keeper.status()
         self.keeper_pid = status.keeper
-        kept = await self.pusher.adopt()
+        in_force = await self.pusher.adopt()
         self.configurer.adopt(status)
-        last_good = read_kept(kept)
+        last_good = last_good_of(in_force)
         self._earlier = Earlier(last_good)
         self.translator = Translator(options.translation, last_good)
         _log.info(

@@ -78,19 +78,16 @@ class Pusher:
         self._wake.set()
 
     async def adopt(self) -> dict[str, bytes]:
-        """Learn what is in force. Gives the entries that are kept on disk only. Raises `KeeperError`."""
+        """Learn what is in force; gives it, with the entries that are kept on disk only. Raises `KeeperError`."""
         dump = await self._keeper.dump()
         self._queue.forget()
         self.version = dump.version
-        kept: dict[str, bytes] = {}
-        for at, (key, value) in enumerate(dump.changes.items()):
-            if value is not None:
-                self._queue.adopt([(key, value)])
-                if key.startswith("o/"):
-                    kept[key] = value
+        entries = {key: value for key, value in dump.changes.items() if value is not None}
+        for at, entry in enumerate(entries.items()):
+            self._queue.adopt([entry])
             if at % SLICE == 0:
                 await asyncio.sleep(0)
-        return kept
+        return entries
 
     async def run(self) -> None:
         """Push until cancelled."""
