@@ -76,9 +76,13 @@ def test_other_kinds_are_ignored(kind: str, version: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "version"),
-    [("Ingress", "extensions/v1beta1"), ("Ingress", "networking.k8s.io/v1beta1"), ("EndpointSlice", "discovery.k8s.io/v1beta1"),
-     ("Service", "v1beta3")],
-)  # fmt: skip
+    [
+        ("Ingress", "extensions/v1beta1"),
+        ("Ingress", "networking.k8s.io/v1beta1"),
+        ("EndpointSlice", "discovery.k8s.io/v1beta1"),
+        ("Service", "v1beta3"),
+    ],
+)
 def test_another_version_is_told_which_to_write(kind: str, version: str) -> None:
     found = both({"apiVersion": version, "kind": kind, "metadata": META})
     (finding,) = found.findings
@@ -89,7 +93,9 @@ def test_another_version_is_told_which_to_write(kind: str, version: str) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_least_object_of_each_kind_is_read(kind: str) -> None:
-    assert isinstance(both({"apiVersion": API_VERSIONS[kind], "kind": kind, "metadata": META}).obj, KINDS[kind])
+    assert isinstance(
+        both({"apiVersion": API_VERSIONS[kind], "kind": kind, "metadata": META}).obj, KINDS[kind]
+    )
 
 
 def test_every_value_that_should_be_quoted_is_named() -> None:
@@ -105,28 +111,74 @@ def test_every_value_that_should_be_quoted_is_named() -> None:
     assert {f.object for f in found.findings} == {"Ingress default/x"}
 
 
-PATHS = {"http": {"paths": [{"backend": {}}, {"backend": {"service": {"name": "s", "port": {"number": "80"}}}}]}}
+PATHS = {
+    "http": {"paths": [{"backend": {}}, {"backend": {"service": {"name": "s", "port": {"number": "80"}}}}]}
+}
 
 
 @pytest.mark.parametrize(
     ("plain", "type_", "field", "value", "accepted"),
     [
-        (ingress(spec={"rules": [PATHS]}), "WrongType", "spec.rules[0].http.paths[1].backend.service.port.number", "80", "a whole number"),
+        (
+            ingress(spec={"rules": [PATHS]}),
+            "WrongType",
+            "spec.rules[0].http.paths[1].backend.service.port.number",
+            "80",
+            "a whole number",
+        ),
         (ingress(spec={"rules": {"host": "x"}}), "WrongType", "spec.rules", '{"host":"x"}', "a list"),
         (ingress(spec=[]), "WrongType", "spec", "[]", "a mapping"),
         (ingress(spec={"rules": [None]}), "WrongType", "spec.rules[0]", "null", "a mapping"),
-        (ingress(spec={"rules": [{"host": 5}]}), "NotQuoted", "spec.rules[0].host", "5", 'a string: quote it, "5"'),
-        (ingress(spec={"tls": [{"hosts": ["a", True]}]}), "NotQuoted", "spec.tls[0].hosts[1]", "true", 'a string: quote it, "true"'),
-        (ingress(spec={"rules": [{"http": {"paths": [{}]}}]}), "MissingField", "spec.rules[0].http.paths[0].backend", "", "this field must be given"),
-        (service(spec={"ports": [{"port": 2**31}]}), "OutOfRange", "spec.ports[0].port", "2147483648", "a whole number <= 2147483647"),
-        (service(spec={"ports": [{"port": 80, "targetPort": True}]}), "NotQuoted", "spec.ports[0].targetPort", "true", 'a string: quote it, "true"'),
-        (service(spec={"ports": [{"port": 80, "targetPort": []}]}), "WrongType", "spec.ports[0].targetPort", "[]", "a whole number or a string"),
+        (
+            ingress(spec={"rules": [{"host": 5}]}),
+            "NotQuoted",
+            "spec.rules[0].host",
+            "5",
+            'a string: quote it, "5"',
+        ),
+        (
+            ingress(spec={"tls": [{"hosts": ["a", True]}]}),
+            "NotQuoted",
+            "spec.tls[0].hosts[1]",
+            "true",
+            'a string: quote it, "true"',
+        ),
+        (
+            ingress(spec={"rules": [{"http": {"paths": [{}]}}]}),
+            "MissingField",
+            "spec.rules[0].http.paths[0].backend",
+            "",
+            "this field must be given",
+        ),
+        (
+            service(spec={"ports": [{"port": 2**31}]}),
+            "OutOfRange",
+            "spec.ports[0].port",
+            "2147483648",
+            "a whole number <= 2147483647",
+        ),
+        (
+            service(spec={"ports": [{"port": 80, "targetPort": True}]}),
+            "NotQuoted",
+            "spec.ports[0].targetPort",
+            "true",
+            'a string: quote it, "true"',
+        ),
+        (
+            service(spec={"ports": [{"port": 80, "targetPort": []}]}),
+            "WrongType",
+            "spec.ports[0].targetPort",
+            "[]",
+            "a whole number or a string",
+        ),
         (service(metadata={}), "MissingField", "metadata.name", "", "this field must be given"),
         (service(metadata=[]), "WrongType", "metadata", "[]", "a mapping"),
         (service(metadata={"name": "x", "labels": []}), "WrongType", "metadata.labels", "[]", "a mapping"),
     ],
-)  # fmt: skip
-def test_a_wrong_type_is_told_with_its_path(plain: Any, type_: str, field: str, value: str, accepted: str) -> None:
+)
+def test_a_wrong_type_is_told_with_its_path(
+    plain: Any, type_: str, field: str, value: str, accepted: str
+) -> None:
     finding = fault(plain)
     assert (finding.type, finding.field, finding.value, finding.accepted) == (type_, field, value, accepted)
 
@@ -145,14 +197,29 @@ def test_what_is_no_json_is_told(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "valid"),
     [
-        ("Ingress", "a.b-c.d", True), ("Ingress", "a" * 253, True), ("Ingress", "a" * 254, False), ("Ingress", "a..b", False),
-        ("Ingress", "-a", False), ("Ingress", "a-", False), ("Ingress", "A", False), ("Ingress", "a_b", False), ("Ingress", "a/b", False),
-        ("Ingress", "a\n", False), ("Ingress", "", False), ("Ingress", "ü", False), ("Ingress", "a b", False), ("Ingress", ".", False),
-        ("Service", "a" * 63, True), ("Service", "a" * 64, False), ("Service", "a.b", False), ("Service", "1a", True),
-        ("Namespace", "a.b", False), ("Secret", "..", False),
+        ("Ingress", "a.b-c.d", True),
+        ("Ingress", "a" * 253, True),
+        ("Ingress", "a" * 254, False),
+        ("Ingress", "a..b", False),
+        ("Ingress", "-a", False),
+        ("Ingress", "a-", False),
+        ("Ingress", "A", False),
+        ("Ingress", "a_b", False),
+        ("Ingress", "a/b", False),
+        ("Ingress", "a\n", False),
+        ("Ingress", "", False),
+        ("Ingress", "ü", False),
+        ("Ingress", "a b", False),
+        ("Ingress", ".", False),
+        ("Service", "a" * 63, True),
+        ("Service", "a" * 64, False),
+        ("Service", "a.b", False),
+        ("Service", "1a", True),
+        ("Namespace", "a.b", False),
+        ("Secret", "..", False),
     ],
-)  # fmt: skip
-def test_names_are_those_that_the_api_server_admits(kind: str, name: str, valid: bool) -> None:
+)
+def test_names_are_those_that_the_api_server_admits(kind: str, name: str, *, valid: bool) -> None:
     found = both({"apiVersion": API_VERSIONS[kind], "kind": kind, "metadata": {"name": name}})
     assert (found.obj is not None) is valid
     if not valid:
@@ -180,9 +247,14 @@ def test_base64_may_be_wrapped() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"data": {"k": "hunter2!"}}, {"data": {"k": ["hunter2"]}}, {"stringData": {"k": ["hunter2"]}},
-               {"data": {"k": "aGk=", "l": "hunter2=="}}]
-)  # fmt: skip
+    "fields",
+    [
+        {"data": {"k": "hunter2!"}},
+        {"data": {"k": ["hunter2"]}},
+        {"stringData": {"k": ["hunter2"]}},
+        {"data": {"k": "aGk=", "l": "hunter2=="}},
+    ],
+)
 def test_the_values_of_a_secret_are_never_told(fields: Any) -> None:
     found = both(secret(**fields))
     assert found.findings
@@ -207,7 +279,10 @@ def test_items_of_a_typed_list_take_the_lists_kind() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "port", "a"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "port", "a"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -219,11 +294,27 @@ def paths_of(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 WHOLE = ingress(
-    metadata={"name": "x", "namespace": "n", "annotations": {"a": "b"}, "labels": {"a": "b"}, "generation": 1},
+    metadata={
+        "name": "x",
+        "namespace": "n",
+        "annotations": {"a": "b"},
+        "labels": {"a": "b"},
+        "generation": 1,
+    },
     spec={
         "ingressClassName": "c",
-        "defaultBackend": {"service": {"name": "s", "port": {"number": 80, "name": "n"}}, "resource": {"kind": "k", "name": "n"}},
-        "rules": [{"host": "h", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "s"}}}]}}],
+        "defaultBackend": {
+            "service": {"name": "s", "port": {"number": 80, "name": "n"}},
+            "resource": {"kind": "k", "name": "n"},
+        },
+        "rules": [
+            {
+                "host": "h",
+                "http": {
+                    "paths": [{"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "s"}}}]
+                },
+            }
+        ],
         "tls": [{"hosts": ["h"], "secretName": "s"}],
     },
 )
@@ -243,7 +334,15 @@ def test_any_field_may_hold_anything(path: tuple[Any, ...], value: Any) -> None:
     found = decode_plain(plain)
     assert (found.obj is None) is bool(found.findings) or found.ignored
     for finding in found.findings:
-        assert finding.type in {"WrongType", "NotQuoted", "MissingField", "InvalidName", "OutOfRange", "NotAnObject", "WrongVersion"}
+        assert finding.type in {
+            "WrongType",
+            "NotQuoted",
+            "MissingField",
+            "InvalidName",
+            "OutOfRange",
+            "NotAnObject",
+            "WrongVersion",
+        }
         if path and finding.type != "NotAnObject":
             first = str(path[0])
             assert finding.field.startswith(first) or first in {"kind", "apiVersion"}

@@ -83,7 +83,10 @@ BAD: dict[str, Bad] = {
     "kind a list": Bad(b"kind: [Service]\n", "WrongType", 1, field="kind"),
     "no version": Bad(b"kind: Service\nmetadata: {name: x}\n", "MissingField", 1, field="apiVersion"),
     "a former version": Bad(
-        b"kind: Ingress\nmetadata: {name: x}\napiVersion: extensions/v1beta1\n", "WrongVersion", 3, field="apiVersion"
+        b"kind: Ingress\nmetadata: {name: x}\napiVersion: extensions/v1beta1\n",
+        "WrongVersion",
+        3,
+        field="apiVersion",
     ),
     "items that are no objects": Bad(b"apiVersion: v1\nkind: List\nitems:\n- a\n", "NotAnObject", 4),
     "items that are no list": Bad(b"apiVersion: v1\nkind: List\nitems: {}\n", "", 0),
@@ -106,7 +109,9 @@ BAD: dict[str, Bad] = {
     "a port beyond 32 bits": Bad(HEAD + b"spec:\n  ports:\n  - port: 3000000000\n", "OutOfRange", 7),
     "no port": Bad(HEAD + b"spec:\n  ports:\n  - name: a\n", "MissingField", 7),
     "base64 that is none": Bad(
-        b"apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  ok: YQ==\n  tls.key: hunter2!\n", "InvalidBase64", 6
+        b"apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  ok: YQ==\n  tls.key: hunter2!\n",
+        "InvalidBase64",
+        6,
     ),
     "too many annotations": Bad(HEAD + b"  annotations:\n    a: " + b"x" * 300_000 + b"\n", "TooLarge", 5),
     # --- JSON ---------------------------------------------------------------------------------------------------------
@@ -115,7 +120,10 @@ BAD: dict[str, Bad] = {
     "a comma too many": Bad(b'{"kind": "Service",\n}\n', "NotJson", 2, ".json"),
     "two values": Bad(b"{}\n{}\n", "NotJson", 2, ".json"),
     "a JSON key twice": Bad(
-        b'{"kind": "Service", "apiVersion": "v1",\n "metadata":\n {"name": "x", "name": "y"}}', "DuplicateKey", 3, ".json"
+        b'{"kind": "Service", "apiVersion": "v1",\n "metadata":\n {"name": "x", "name": "y"}}',
+        "DuplicateKey",
+        3,
+        ".json",
     ),
     "deep JSON": Bad(b"[" * 100_000, "TooDeep", 1, ".json"),
     "JSON in Latin-1": Bad(b'{"kind": "\xfc"}', "NotText", 1, ".json"),

@@ -110,3 +110,8 @@ def port_of(obj: Resource) -> int:
 
 def svc(name: str) -> Ref:
     return Ref("Service", "default", name)
+
+
+def port_is(seen: Follower, name: str, port: int) -> Callable[[], bool]:
+    """Give the question whether a Service has this port."""
+    return lambda: svc(name) in seen.objects and port_of(seen.objects[svc(name)]) == port

@@ -42,7 +42,9 @@ async def test_bad_text_over_a_good_file_takes_nothing_out_of_force(tmp_path: Pa
         if bad.type and (b"kind" not in bad.text or b"Service" in bad.text):
             assert port_of(seen.objects[svc("x")]) == 81
         file.write_text(good.replace("81", "82"))
-        await seen.until(lambda: svc("x") in seen.objects and port_of(seen.objects[svc("x")]) == 82 and not seen.types())
+        await seen.until(
+            lambda: svc("x") in seen.objects and port_of(seen.objects[svc("x")]) == 82 and not seen.types()
+        )
 
 
 JSON = '{"apiVersion":"v1","kind":"Service","metadata":{"name":"x"},"spec":{"ports":[{"port":81}]}}'

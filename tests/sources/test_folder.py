@@ -1,5 +1,8 @@
 """Files of a folder that come, change and go."""
 
+# The files of a test are small and near: nothing else waits for them.
+# ruff: noqa: ASYNC240
+
 from __future__ import annotations
 
 import asyncio
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sources.following import following, port_of, service, svc
+from tests.sources.following import following, port_is, port_of, service, svc
 from tidegate.findings import Effect
 
 
@@ -92,7 +95,7 @@ async def test_a_rename_over_a_file_replaces_it_at_once(tmp_path: Path) -> None:
         for port in range(81, 100):
             (tmp_path / ".a.yaml.tmp").write_text(service("a", port))
             (tmp_path / ".a.yaml.tmp").rename(tmp_path / "a.yaml")
-            await seen.until(lambda port=port: port_of(seen.objects[svc("a")]) == port)
+            await seen.until(port_is(seen, "a", port))
         assert all(c.obj is not None for b in seen.batches for c in b.changes)
 
 

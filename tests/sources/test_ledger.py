@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -17,10 +18,14 @@ from tidegate.sources._steps import finish
 BROKEN = Finding(Effect.REFUSED, "Broken", "", "", "", "")
 
 
-def document(objects: dict[str, str | None], nameless: bool = False, line: int = 1) -> Document:
-    """A document that holds namespaces with a label; None is an object that cannot be used."""
+def document(objects: Mapping[str, str | None], *, nameless: bool = False, line: int = 1) -> Document:
+    """Give a document of namespaces with a label; None is one that cannot be used."""
     items = tuple(
-        Item(Ref("Namespace", "", name), None if value is None else Namespace(Metadata(name, labels={"v": value})), i)
+        Item(
+            Ref("Namespace", "", name),
+            None if value is None else Namespace(Metadata(name, labels={"v": value})),
+            i,
+        )
         for i, (name, value) in enumerate(objects.items())
     )
     faulty = nameless or None in objects.values()
@@ -110,7 +115,9 @@ def test_what_changes_and_changes_back_is_not_told() -> None:
 
 
 PATHS = st.sampled_from("abc")
-DOCUMENTS = st.lists(st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"), max_size=3).map(document), max_size=3)
+DOCUMENTS = st.lists(
+    st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"), max_size=3).map(document), max_size=3
+)
 
 
 @st.composite
@@ -139,4 +146,6 @@ def test_the_state_is_that_of_a_fresh_listing(steps: list[tuple[str, list[Docume
 
 
 def copy(d: Document) -> Document:
-    return Document(d.digest, d.line, tuple(Item(i.ref, i.obj, i.index) for i in d.items), d.findings, d.nameless)
+    return Document(
+        d.digest, d.line, tuple(Item(i.ref, i.obj, i.index) for i in d.items), d.findings, d.nameless
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.sources.following import following, port_of, service, svc
+from tests.sources.following import following, port_is, port_of, service, svc
 from tidegate.sources import _links
 
 
 class Mount:
-    """A folder as the kubelet mounts a ConfigMap: names link to ``..data/NAME``, and ``..data`` to a folder of one version."""
+    """A folder as the kubelet mounts a ConfigMap: names link to ``..data/NAME``, ``..data`` to one version."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ async def test_a_mounted_configmap_is_followed_through_its_swaps(tmp_path: Path)
         assert seen.names() == ["Service default/a", "Service default/b"]
         for port in range(81, 90):
             mount.publish({"a.yaml": service("a", port), "b.yaml": service("b")})
-            await seen.until(lambda port=port: port_of(seen.objects[svc("a")]) == port)
+            await seen.until(port_is(seen, "a", port))
         told = [[(c.ref.name, c.obj is None) for c in b.changes] for b in seen.batches[1:]]
         assert told == [[("a", False)]] * 9
         assert seen.source.locate(svc("a")) is not None
@@ -95,11 +95,11 @@ async def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
         (tmp_path / "next").rename(tmp_path / "m" / "current")
         for each in (seen, other):
             await each.until_names("Service default/a", "Service default/b")
-            await each.until(lambda each=each: port_of(each.objects[svc("a")]) == 82)
+            await each.until(port_is(each, "a", 82))
         (tmp_path / "v2" / "sub" / "a.yaml").write_text(service("a", 83))
         (tmp_path / "v1" / "sub" / "a.yaml").write_text(service("a", 99))
         for each in (seen, other):
-            await each.until(lambda each=each: port_of(each.objects[svc("a")]) == 83)
+            await each.until(port_is(each, "a", 83))
             assert all(c.obj is not None for b in each.batches for c in b.changes)
 
 

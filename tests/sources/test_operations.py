@@ -12,7 +12,17 @@ import pytest
 from tests.sources.following import Follower, following, service
 from tidegate.sources import read_folder
 
-NAMES = ["a.yaml", "b.yaml", "c.yml", "d.json", "sub/a.yaml", "sub/deep/b.yaml", "other/c.yaml", ".hidden.yaml", "e.txt"]
+NAMES = [
+    "a.yaml",
+    "b.yaml",
+    "c.yml",
+    "d.json",
+    "sub/a.yaml",
+    "sub/deep/b.yaml",
+    "other/c.yaml",
+    ".hidden.yaml",
+    "e.txt",
+]
 FOLDERS = ["sub", "sub/deep", "other", "linked"]
 
 
@@ -33,8 +43,21 @@ class Chaos:
         return "---\n".join(service(n, self.random.randrange(1, 9)) for n in names)
 
     def step(self) -> None:
-        with contextlib.suppress(FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, OSError):
-            self.random.choice([self.write, self.write, self.replace, self.rename, self.delete, self.folders, self.link, self.swap])()
+        with contextlib.suppress(
+            FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, OSError
+        ):
+            self.random.choice(
+                [
+                    self.write,
+                    self.write,
+                    self.replace,
+                    self.rename,
+                    self.delete,
+                    self.folders,
+                    self.link,
+                    self.swap,
+                ]
+            )()
 
     def path(self) -> Path:
         return self.folder / self.random.choice(NAMES)
@@ -63,8 +86,12 @@ class Chaos:
             folder.mkdir(parents=True)
 
     def link(self) -> None:
-        target = self.random.choice([self.beside / "current", self.beside / "v1" / "z.yaml", self.folder, self.folder / "sub"])
-        self.path().symlink_to(target) if target.suffix else (self.folder / self.random.choice(FOLDERS)).symlink_to(target)
+        target = self.random.choice(
+            [self.beside / "current", self.beside / "v1" / "z.yaml", self.folder, self.folder / "sub"]
+        )
+        self.path().symlink_to(target) if target.suffix else (
+            self.folder / self.random.choice(FOLDERS)
+        ).symlink_to(target)
 
     def swap(self) -> None:
         version = self.random.choice(["v1", "v2"])
@@ -96,7 +123,9 @@ async def test_random_operations_end_in_the_state_of_a_fresh_listing(tmp_path: P
                 await seen.until(lambda: check(seen, folder))
             except TimeoutError:
                 fresh = read_folder(folder)
-                assert {str(c.ref): c.where for c in fresh.changes} == {str(r): seen.source.locate(r) for r in seen.objects}
+                assert {str(c.ref): c.where for c in fresh.changes} == {
+                    str(r): seen.source.locate(r) for r in seen.objects
+                }
                 assert fresh.findings_by_file == seen.findings
                 assert {c.ref: c.obj for c in fresh.changes} == seen.objects
                 raise

@@ -9,7 +9,9 @@ from tidegate.sources._watching import News, What
 
 
 def queue(*settled: str) -> Queue:
-    return Queue(lambda watch, name: {f"{watch}/{name}"}, lambda watch: {str(watch)}, lambda path: path in settled)
+    return Queue(
+        lambda watch, name: {f"{watch}/{name}"}, lambda watch: {str(watch)}, lambda path: path in settled
+    )
 
 
 def paths(group: Group | None) -> tuple[list[str], list[str]]:

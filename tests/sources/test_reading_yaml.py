@@ -47,7 +47,7 @@ def test_plain_scalars_mean_what_kubectl_takes_them_for(text: str, value: Any) -
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ('!!str 5', "5"), ("!!str true", "true"), ("! 5", "5"), ("!!int '5'", 5), ("!!float 5", 5.0), ("!!bool yes", True),
+        ("!!str 5", "5"), ("!!str true", "true"), ("! 5", "5"), ("!!int '5'", 5), ("!!float 5", 5.0), ("!!bool yes", True),
         ("!!null ''", None), ("!!binary aGVsbG8=", "hello"), ("!custom 5", "5"), ("!!timestamp 2026-01-02", "2026-01-02"),
         ("!!map {a: 1}", {"a": 1}), ("!custom [1]", [1]),
     ],
@@ -58,7 +58,14 @@ def test_tags_are_heeded(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("text", "keys"),
-    [("5: x", ["5"]), ("0x10: x", ["16"]), ("yes: x", ["true"]), ("off: x", ["false"]), ("1.5: x", ["1.5"]), ("? k\n: x", ["k"])],
+    [
+        ("5: x", ["5"]),
+        ("0x10: x", ["16"]),
+        ("yes: x", ["true"]),
+        ("off: x", ["false"]),
+        ("1.5: x", ["1.5"]),
+        ("? k\n: x", ["k"]),
+    ],
 )
 def test_keys_become_text_as_in_json(text: str, keys: list[str]) -> None:
     assert list(exact(text)) == keys
@@ -136,19 +143,32 @@ def test_the_simple_reader_reads_what_manifests_are_written_in() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        MANIFEST, "a: b: c", "a: &x b", "a: *x", "a: !t b", "a: |\n  b", "a: >\n  b", "a: 'b\n  c'", 'a: "b\n  c"', "a: b\n  c",
-        "a: b # c", "a:\tb", "\ta: b", "a: b\t", "a: b\n\n\tc: d", "a : b", "? a\n: b", "{a: b}", "[a]", "a: [b, [c]]", "a: [b c: d]",
-        "a: {b: c}", "a: [b,]", "a: [b,,c]", "a\n", "- a", "...", "a: b\n...\n", "a: 0777", "a: 1_0", "a: -1", "a: +1", "a: 1.5", "a: .5",
-        "a: 1e5", "a: 0x1", "a: 2026-01-02", "a: 1:30", 'a: "\\n"', "a: 'it''s'", "a: b\na: c", "a: b\n'a': c", "y: a", "on: a", "~: a",
-        "null: a", "5: a", "<<: a", "a:\n b: c\n  d: e", "a:\n  b: c\n d: e", "a:\n- b\n c: d", "a: b\n- c", "a: b\n  - c", "a:\n- b\n  - c",
-        "a:\n-b", "a:\n-\n  b: c", "a:\n- - b", "a:\n- - b: c", "a: - b", "--- a: b", "--- !t\na: b", "---\n---\n", "%YAML 1.2\n---\na: b",
-        "a: ü", "# ü\na: b", "a: b\x00", "# \x07\na: b", "# \r\na: b", "a: @b", "a: `b", "a: %b", "a: b:", "a: :b", "a: ?b", "a: -b", "a: ,b",
-        " a: b", "  a: b\nc: d", "a:\n  - b: c\n   d: e", "a:\n  -  b: c\n     d: e", "a:\n  -  b: c\n    d: e", "a: ]", "a: }", "a: b]",
-        "a: b, c", "a: 5s", "a: 5 s", "a: 5b", "a: 5e", "a: 5e1s", "a: 0k", "a: 1.1.1.1", "a: 1.1.1", "a: 1.1", "a: 1.1.", "a: y", "a: =",
-        "a: 12345678901234567890", "a:\n  b:\n  c:\n", "a:\n  b:\n- c", "a: ''", "a: ' '", "a:  b", "a: b ", "a:    ", "a: ", "a: #b", "a: b#c",
-        'a: "b"c', 'a: "b" "c"', "'a': b", '"a b": c', '"a: b": c', '"a":b', "a:b", "a: b\n\n\n", "", "\n", "# a", "---", "---\n# a\n", "--- \na: b",
-        "a: !!str 5", "a:\n  # b\n  c: d", "a:\n# b\n  c: d", "a: b\n   # c\nd: e", "a: [ ]", "a: { }", "a: [a b]", "a: [5, yes, 'x, y', on]",
-        "a:\n  - 5\n  - yes\n  - 'x'\n  - b: c\n  - d\n", "a: null", "a: ~", "a: [~]", "a: [null]", "- a: b\n- c: d", "a: *", "a: b*c", "a: <b",
+        MANIFEST, "a: b: c", "a: &x b", "a: *x", "a: !t b", "a: |\n  b", "a: >\n  b",
+        "a: 'b\n  c'", 'a: "b\n  c"', "a: b\n  c",
+        "a: b # c", "a:\tb", "\ta: b", "a: b\t", "a: b\n\n\tc: d", "a : b", "? a\n: b", "{a: b}", "[a]",
+        "a: [b, [c]]", "a: [b c: d]",
+        "a: {b: c}", "a: [b,]", "a: [b,,c]", "a\n", "- a", "...", "a: b\n...\n", "a: 0777", "a: 1_0",
+        "a: -1", "a: +1", "a: 1.5", "a: .5",
+        "a: 1e5", "a: 0x1", "a: 2026-01-02", "a: 1:30", 'a: "\\n"', "a: 'it''s'", "a: b\na: c",
+        "a: b\n'a': c", "y: a", "on: a", "~: a",
+        "null: a", "5: a", "<<: a", "a:\n b: c\n  d: e", "a:\n  b: c\n d: e", "a:\n- b\n c: d",
+        "a: b\n- c", "a: b\n  - c", "a:\n- b\n  - c",
+        "a:\n-b", "a:\n-\n  b: c", "a:\n- - b", "a:\n- - b: c", "a: - b", "--- a: b", "--- !t\na: b",
+        "---\n---\n", "%YAML 1.2\n---\na: b",
+        "a: ü", "# ü\na: b", "a: b\x00", "# \x07\na: b", "# \r\na: b", "a: @b", "a: `b", "a: %b", "a: b:",
+        "a: :b", "a: ?b", "a: -b", "a: ,b",
+        " a: b", "  a: b\nc: d", "a:\n  - b: c\n   d: e", "a:\n  -  b: c\n     d: e",
+        "a:\n  -  b: c\n    d: e", "a: ]", "a: }", "a: b]",
+        "a: b, c", "a: 5s", "a: 5 s", "a: 5b", "a: 5e", "a: 5e1s", "a: 0k", "a: 1.1.1.1", "a: 1.1.1",
+        "a: 1.1", "a: 1.1.", "a: y", "a: =",
+        "a: 12345678901234567890", "a:\n  b:\n  c:\n", "a:\n  b:\n- c", "a: ''", "a: ' '", "a:  b",
+        "a: b ", "a:    ", "a: ", "a: #b", "a: b#c",
+        'a: "b"c', 'a: "b" "c"', "'a': b", '"a b": c', '"a: b": c', '"a":b', "a:b",
+        "a: b\n\n\n", "", "\n", "# a", "---", "---\n# a\n", "--- \na: b",
+        "a: !!str 5", "a:\n  # b\n  c: d", "a:\n# b\n  c: d", "a: b\n   # c\nd: e", "a: [ ]", "a: { }",
+        "a: [a b]", "a: [5, yes, 'x, y', on]",
+        "a:\n  - 5\n  - yes\n  - 'x'\n  - b: c\n  - d\n", "a: null", "a: ~", "a: [~]", "a: [null]",
+        "- a: b\n- c: d", "a: *", "a: b*c", "a: <b",
     ],
 )  # fmt: skip
 def test_the_simple_reader_never_finds_anything_else(text: str) -> None:
@@ -168,8 +188,10 @@ def check_agreement(text: str) -> bool:
 
 
 WORDS = st.sampled_from(
-    ["a", "b", "key", "yes", "on", "~", "null", "5", "0x1", "1.5", "08", "-1", "- ", "-", ": ", ":", " ", "  ", "\n", "\n  ", "\n- ", "\n  - ",
-     "#", " #", "'", '"', "[", "]", "{", "}", ",", ", ", "&a", "*a", "!t", "|", ">", "\t", "---", "\n---\n", "...", "%", "?", "<<", "\\", "a: b",
+    ["a", "b", "key", "yes", "on", "~", "null", "5", "0x1", "1.5", "08", "-1", "- ", "-", ": ", ":", " ",
+    "  ", "\n", "\n  ", "\n- ", "\n  - ",
+     "#", " #", "'", '"', "[", "]", "{", "}", ",", ", ", "&a", "*a", "!t", "|", ">", "\t", "---", "\n---\n",
+     "...", "%", "?", "<<", "\\", "a: b",
      "k:\n", "10.0.0.1", "5m", "/x", "=", "@", "`"]
 )  # fmt: skip
 
@@ -186,14 +208,23 @@ SIMPLE: st.SearchStrategy[Any] = st.recursive(
     max_leaves=10,
 )
 MUTATIONS = st.lists(
-    st.tuples(st.integers(0, 400), st.sampled_from(["insert", "cut", "indent", "outdent", "double"]), WORDS), max_size=3
+    st.tuples(st.integers(0, 400), st.sampled_from(["insert", "cut", "indent", "outdent", "double"]), WORDS),
+    max_size=3,
 )
 
 
-@given(st.dictionaries(st.sampled_from("abcd"), SIMPLE, min_size=1, max_size=4), MUTATIONS, st.booleans())
-def test_the_readers_agree_on_mutated_manifests(value: Any, mutations: list[tuple[int, str, str]], indented: bool) -> None:
+@given(
+    value=st.dictionaries(st.sampled_from("abcd"), SIMPLE, min_size=1, max_size=4),
+    mutations=MUTATIONS,
+    indented=st.booleans(),
+)
+def test_the_readers_agree_on_mutated_manifests(
+    *, value: Any, mutations: list[tuple[int, str, str]], indented: bool
+) -> None:
     """Random block mappings, with lines moved, doubled and damaged."""
-    text = yaml.dump(value, Dumper=_Indented if indented else yaml.SafeDumper, default_flow_style=False, sort_keys=False)
+    text = yaml.dump(
+        value, Dumper=_Indented if indented else yaml.SafeDumper, default_flow_style=False, sort_keys=False
+    )
     for at, how, word in mutations:
         text = _mutated(text, at, how, word)
     check_agreement(text)
@@ -202,8 +233,8 @@ def test_the_readers_agree_on_mutated_manifests(value: Any, mutations: list[tupl
 class _Indented(yaml.SafeDumper):
     """Indents lists, as many people do."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - PyYAML's
-        super().increase_indent(flow, indentless=False)  # type: ignore[no-untyped-call]
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: FBT001, FBT002 - as PyYAML has it
+        super().increase_indent(flow, indentless=False)
 
 
 def _mutated(text: str, at: int, how: str, word: str) -> str:
@@ -222,7 +253,10 @@ def _mutated(text: str, at: int, how: str, word: str) -> str:
     return "\n".join(lines)
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x7f", exclude_categories=("Cc", "Cs", "Cn", "Co")), max_size=12)
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_characters="\x7f", exclude_categories=("Cc", "Cs", "Cn", "Co")),
+    max_size=12,
+)
 PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
     | st.sampled_from(["yes", "on", "null", "0777", "1_0", "~", "1e3", "10.0.0.1", "- a", "a: b", "#", "", " "]),
@@ -246,10 +280,19 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-@given(st.dictionaries(TEXT, PLAIN, min_size=1, max_size=3), st.booleans(), st.sampled_from([None, True, False]))
-def test_what_pyyaml_writes_is_read_as_it_was(value: Any, wide: bool, flow: bool | None) -> None:
+@given(
+    value=st.dictionaries(TEXT, PLAIN, min_size=1, max_size=3),
+    wide=st.booleans(),
+    flow=st.sampled_from([None, True, False]),
+)
+def test_what_pyyaml_writes_is_read_as_it_was(*, value: Any, wide: bool, flow: bool | None) -> None:
     text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=flow, width=1000 if wide else 20, allow_unicode=wide, sort_keys=False
+        value,
+        Dumper=_Dumper,
+        default_flow_style=flow,
+        width=1000 if wide else 20,
+        allow_unicode=wide,
+        sort_keys=False,
     )
     assert exact(text) == value
     check_agreement(text)

@@ -1,15 +1,18 @@
 """Files and objects that cannot be used: the last good version stays, a finding says where and what."""
 
+# The files of a test are small and near: nothing else waits for them.
+# ruff: noqa: ASYNC240
+
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sources.following import following, port_of, service, svc
+from tests.sources.following import Follower, following, port_of, service, svc
 from tidegate.findings import Effect, Finding
 from tidegate.kube.objects import Ref
 from tidegate.sources import read_folder
@@ -59,7 +62,7 @@ async def test_an_object_of_the_wrong_type_keeps_its_last_good_version(tmp_path:
         assert only(seen.findings).field == "spec.ports[0].port"
         assert only(seen.findings).line == 8
         file.write_text(service("a").replace("ports:", "ports: 5").split("  - port")[0])
-        await seen.until(lambda: seen.findings and only(seen.findings).field == "spec.ports")
+        await seen.until(lambda: bool(seen.findings) and only(seen.findings).field == "spec.ports")
         assert port_of(seen.objects[svc("a")]) == 81
         file.write_text("# empty\n")
         await seen.until_names()
@@ -68,7 +71,9 @@ async def test_an_object_of_the_wrong_type_keeps_its_last_good_version(tmp_path:
 
 async def test_an_object_whose_name_became_unreadable_is_kept_by_kind(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
-    file.write_text(service("a") + "---\n" + service("b") + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n")
+    file.write_text(
+        service("a") + "---\n" + service("b") + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: n}\n"
+    )
     async with following(tmp_path) as seen:
         file.write_text(service("a", 81) + "---\n" + service("b").replace("name: b", "name: B!"))
         await seen.until(lambda: seen.types() == ["InvalidName"])
@@ -117,20 +122,26 @@ async def test_of_equal_names_in_one_file_the_first_is_in_force(tmp_path: Path) 
         await seen.until(lambda: seen.types() == ["DuplicateName"])
 
 
+def duplicates(seen: Follower, count: int) -> Callable[[], bool]:
+    return lambda: seen.types() == ["DuplicateName"] * count
+
+
 async def test_equal_documents_in_one_file_may_come_and_go(tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(service("x"))
     async with following(tmp_path) as seen:
         for count in (3, 2, 4, 1):
             file.write_text("---\n".join([service("x")] * count))
-            await seen.until(lambda count=count: seen.types() == ["DuplicateName"] * (count - 1))
+            await seen.until(duplicates(seen, count - 1))
         file.unlink()
         await seen.until_names()
 
 
 async def test_kinds_that_are_not_read_are_counted_and_no_findings(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\n---\n" * 3)
-    (tmp_path / "b.yaml").write_text("apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n")
+    (tmp_path / "b.yaml").write_text(
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n"
+    )
     async with following(tmp_path) as seen:
         assert seen.objects == {}
         assert seen.types() == []
@@ -165,7 +176,7 @@ async def test_a_place_is_exact_to_the_field(tmp_path: Path) -> None:
 
 @pytest.fixture
 def as_nobody() -> Iterator[Path]:
-    """A folder under the eyes of a user who may be refused something; root never is."""
+    """Give a folder and act as a user who may be refused something; root never is."""
     root = os.geteuid() == 0
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         folder = Path(name) / "m"

@@ -134,7 +134,9 @@ class FolderSource:
             found, unseen = await self._look(path)
             files += found
             gone += unseen
-        self._away(await self._intake.take(files))
+        # A later look may have shown that the folder of an earlier find is none that counts.
+        there = {f.path: f for f in files if self._tree.counts(f.path)}
+        self._away(await self._intake.take(there.values()))
         if gone and not os.path.isdir(self._root):
             await self._look_all()  # what is gone went with the folder, and so stays in force
             return

@@ -101,6 +101,11 @@ class Ledger:
         last_good = {i.ref: i.obj for d in gone for i in d.items if i.obj is not None}
         _hold_up(fresh, last_good)
         kept = _kept(documents, last_good)
+        # Documents that stay may stand elsewhere now: that counts where names clash, in the order and in the findings.
+        for document in documents:
+            if id(document) in before:
+                self._touch_contested(document)
+                yield
         for number, document in enumerate(documents, 1):
             document.number = number
         yield
@@ -178,6 +183,11 @@ class Ledger:
         if ref not in self._before:
             claim = self._winner(ref)
             self._before[ref] = claim.item.obj if claim else None
+
+    def _touch_contested(self, document: Document) -> None:
+        for item in document.items:
+            if isinstance(self._claims.get(item.ref), list):
+                self._touch(item.ref)
 
     def _winner(self, ref: Ref) -> _Claim | None:
         claims = self._claims.get(ref)

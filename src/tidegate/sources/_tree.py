@@ -72,13 +72,20 @@ class Tree:
             if e.errno not in GONE:
                 yield Blocked(path, e)
             return
+        parent = self._folders.get(os.path.dirname(path))
+        if path == self.root:
+            parent = (-1, ())
+        if parent is None:
+            return  # reachable, but in a folder that does not count: behind a link that leads to a folder above it
         if stat.S_ISDIR(status.st_mode):
-            parent = self._folders.get(os.path.dirname(path))
-            ancestors = parent[1] if parent and path != self.root else ()
-            yield from self._walk(path, status, ancestors)
+            yield from self._walk(path, status, parent[1])
         elif stat.S_ISREG(status.st_mode) and path.endswith(ENDINGS) and path != self.root:
             self._forget_folders(path)
             yield _seen(path, status)
+
+    def counts(self, path: str) -> bool:
+        """Tell whether the folder of a path is one of those that are looked at."""
+        return os.path.dirname(path) in self._folders
 
     def touched(self, watch: int, name: str) -> set[str]:
         """Give the paths that a change of a name in a watched folder concerns. An empty name is the folder itself."""
@@ -104,6 +111,7 @@ class Tree:
     def _walk(
         self, path: str, status: os.stat_result, ancestors: tuple[tuple[int, int], ...]
     ) -> Iterator[Seen | Blocked | None]:
+        before = self._folders_under(path)
         todo = [(path, status, ancestors)]
         while todo:
             here, status, above = todo.pop()
@@ -111,6 +119,7 @@ class Tree:
             if identity in above or len(above) >= _FOLDERS_DEEP:
                 continue
             yield None
+            before.discard(here)
             try:
                 # The watch comes first: what is written after the look is told by it.
                 self._watch_folder(here, (*above, identity))
@@ -124,6 +133,8 @@ class Tree:
                     todo.append((entry.path, found, (*above, identity)))
                 else:
                     yield found
+        for folder in before:
+            self._drop_folder(folder)
 
     def _entry(self, entry: os.DirEntry[str]) -> Seen | Blocked | os.stat_result | None:
         """Give a file, the status of a folder, or None for what does not count."""
@@ -151,12 +162,19 @@ class Tree:
         self._folders[path] = (watch, ancestors)
         self._paths.setdefault(watch, set()).add(path)
 
+    def _folders_under(self, path: str) -> set[str]:
+        return {f for f in self._folders if f == path or f.startswith(f"{path}/")}
+
     def _forget_folders(self, path: str) -> None:
+        """Drop the folders at and under a path that is no folder any more."""
         if path in self._folders:
-            for folder in [f for f in self._folders if f == path or f.startswith(f"{path}/")]:
-                self._release_path(folder, self._folders.pop(folder)[0])
-                for link in [p for p in self._links if p.startswith(f"{folder}/")]:
-                    self._unlink(link)
+            for folder in self._folders_under(path):
+                self._drop_folder(folder)
+
+    def _drop_folder(self, folder: str) -> None:
+        self._release_path(folder, self._folders.pop(folder)[0])
+        for link in [p for p in self._links if p.startswith(f"{folder}/")]:
+            self._unlink(link)
 
     def _release_path(self, path: str, watch: int) -> None:
         paths = self._paths.get(watch)

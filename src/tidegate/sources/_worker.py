@@ -31,7 +31,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gateway, which ends this process
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    source, target = sys.stdin.buffer, sys.stdout.buffer
+    with contextlib.suppress(MemoryError, BrokenPipeError):  # the other side sees that the answer ends too early
+        _serve(sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _serve(source: BinaryIO, target: BinaryIO) -> None:
     while head := source.read(LENGTH.size):
         jobs = _wire.decode_jobs(source.read(LENGTH.unpack(head)[0]))
         for frame in _answers(jobs):

@@ -21,7 +21,9 @@ IDLE_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 120.0
 """A worker that says nothing for so long is ended. A file of the default limit takes a tenth of that."""
 
-_DIED: Final = (asyncio.IncompleteReadError, ConnectionError, TimeoutError)
+PROGRAM: Final = "from tidegate.sources._worker import main; main()"
+
+_DIED: Final = (asyncio.IncompleteReadError, OSError)
 
 
 class Worker:
@@ -102,9 +104,8 @@ class Worker:
 
 async def _start() -> Process:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    module = "tidegate.sources._worker"
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", f"from {module} import main; main()", stdin=PIPE, stdout=PIPE, env=environment
+        sys.executable, "-c", PROGRAM, stdin=PIPE, stdout=PIPE, env=environment
     )
 
 
