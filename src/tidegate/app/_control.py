@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from tidegate.dataplane.keeper.paths import short
 
 NAME: Final = "control.sock"
 
-Answer = Callable[[], Mapping[str, Any]]
+Answer = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class NotRunning(Exception):
@@ -54,15 +54,15 @@ class Control:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, frames.BadFrame):
             while True:
                 header, _ = await frames.read(reader)
-                await frames.write(writer, self._reply(header))
+                await frames.write(writer, await self._reply(header))
         writer.close()
 
-    def _reply(self, header: Mapping[str, Any]) -> dict[str, Any]:
+    async def _reply(self, header: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._answers.get(str(header.get("op")))
         if answer is None:
             known = ", ".join(sorted(self._answers))
             return {"ok": False, "error": "malformed", "message": f"op is one of: {known}"}
-        return {"ok": True, **answer()}
+        return {"ok": True, **await answer()}
 
 
 async def ask(state_dir: Path, op: str) -> dict[str, Any]:

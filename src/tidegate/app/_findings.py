@@ -32,20 +32,17 @@ class Findings:
         _replace(self._of_files, findings)
         return new
 
-    def of_objects(self, findings: Mapping[Ref, tuple[Finding, ...]]) -> list[Finding]:
-        """Take the findings of objects; give those that are new, with their places."""
-        new = [
-            finding
-            for ref in findings
-            for finding in self._placed(ref, _new_of(self._of_objects, findings, ref))
-        ]
+    def of_objects(self, findings: Mapping[Ref, tuple[Finding, ...]]) -> Iterator[Finding]:
+        """Take the findings of objects; give those that are new, with their places, one when asked for."""
+        new = [(ref, _new_of(self._of_objects, findings, ref)) for ref in findings]
         _replace(self._of_objects, findings)
-        return new
+        return (finding for ref, found in new for finding in self._placed(ref, found))
 
     def __iter__(self) -> Iterator[Finding]:
-        for findings in self._of_files.values():
+        # Lists: what is found may change while somebody looks at it bit by bit.
+        for findings in list(self._of_files.values()):
             yield from findings
-        for ref, findings in self._of_objects.items():
+        for ref, findings in list(self._of_objects.items()):
             yield from self._placed(ref, findings)
 
     def __len__(self) -> int:

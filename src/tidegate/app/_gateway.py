@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
@@ -39,6 +40,9 @@ APPLY_SLICE: Final = 64
 PATIENCE_SECONDS: Final = 2.0
 """How long nginx waits for the first listing: after that it is started without, and says that it is not ready."""
 
+MOST_SAID: Final = 50
+"""Findings that are logged for one batch of the source."""
+
 CLOCK_SECONDS: Final = 3600.0
 """How often the translator is told the time."""
 
@@ -64,6 +68,8 @@ class Gateway:
         self._listed = asyncio.Event()
         self._translated = asyncio.Event()
         """The first complete listing is translated."""
+        self._said = 0
+        """Findings logged since the source's last batch."""
         self._is_applying = False
         self._stop = asyncio.Event()
         self._resolver = Resolver(Dns(), self._resolved)
@@ -175,6 +181,7 @@ class Gateway:
     async def _read(self) -> None:
         """Take what the source tells."""
         async for batch in self.source.batches():
+            self._said = 0
             self._log_findings(self.findings.of_files(batch.findings_by_file))
             await self._apply(batch)
 
@@ -231,8 +238,12 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._translated.wait()
-        await self._versions
-        await self.configurer.begin(self.options.translation.node)
+        try:
+            await self._versions
+            await self.configurer.begin(self.options.translation.node)
+        except (push.KeeperError, install.InstallError):
+            await self._leave()
+            raise
         await asyncio.gather(self._until_ready(), self.pusher.run(), self.configurer.run())
 
     async def _until_ready(self) -> None:
@@ -259,9 +270,15 @@ class Gateway:
                 deltas=self.pusher.pushed,
             )
 
-    def _log_findings(self, findings: list[Finding]) -> None:
+    def _log_findings(self, findings: Iterable[Finding]) -> None:
+        """Say what is new, as far as somebody will read it; the command `findings` tells all."""
         for finding in findings:
+            self._said += 1
+            if self._said > MOST_SAID:
+                return
             _log.warning("finding", **_telling.fields_of(finding))
+            if self._said == MOST_SAID:
+                _log.warning("more findings than are logged: see `tidegate findings`")
 
     # --- ending ---------------------------------------------------------------------------------------------
 
@@ -278,6 +295,13 @@ class Gateway:
         except push.KeeperError as error:
             _log.warning("the keeper did not see the end", error=str(error))
         await asyncio.sleep(self.options.post_shutdown_grace)
+
+    async def _leave(self) -> None:
+        """End the keeper if it has nothing to serve: a gateway that could not begin leaves nothing behind."""
+        with contextlib.suppress(push.KeeperError):
+            if not (await self.keeper.status()).master:
+                await self.keeper.stop()
+                await self.keeper.until_gone()
 
 
 def _judge(installation: install.Installation) -> install.Versions:

@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 import tidegate
+from tidegate.app._control import Answer
 from tidegate.dataplane.delta import Parked
 from tidegate.findings import Finding
 
 if TYPE_CHECKING:
     from tidegate.app._gateway import Gateway
 
+_SLICE = 20
+"""Findings that are placed before others get their turn."""
+
 _KINDS = {"h": "hosts", "r": "routes", "b": "backends", "t": "tls_hosts", "c": "certificates"}
 
 
-def answers(gateway: Gateway) -> Mapping[str, Callable[[], Mapping[str, Any]]]:
+def answers(gateway: Gateway) -> Mapping[str, Answer]:
     """Give the operations of the control socket."""
-    return {
-        "info": lambda: info(gateway),
-        "findings": lambda: {"findings": [msgspec.to_builtins(f) for f in all_findings(gateway)]},
-        "stop": lambda: _stop(gateway),
-    }
+
+    async def tell_info() -> dict[str, Any]:
+        return info(gateway)
+
+    async def tell_findings() -> dict[str, Any]:
+        found: list[Any] = []
+        for finding in all_findings(gateway):
+            found.append(msgspec.to_builtins(finding))
+            # To find a place, a file may be read.
+            if len(found) % _SLICE == 0:
+                await asyncio.sleep(0)
+        return {"findings": found}
+
+    async def stop() -> dict[str, Any]:
+        gateway.stop()
+        return {}
+
+    return {"info": tell_info, "findings": tell_findings, "stop": stop}
 
 
 def all_findings(gateway: Gateway) -> Iterator[Finding]:
@@ -66,7 +84,7 @@ def info(gateway: Gateway) -> dict[str, Any]:
             **_milliseconds(list(pusher.seconds)),
         },
         "reloads": [msgspec.to_builtins(reload) for reload in gateway.configurer.history],
-        "findings": sum(1 for _ in all_findings(gateway)),
+        "findings": len(gateway.configurer.findings()) + len(pusher.findings()) + len(gateway.findings),
         "node": msgspec.to_builtins(gateway.configurer.node),
     }
 
@@ -85,11 +103,6 @@ def fields_of(finding: Finding) -> dict[str, Any]:
         "where": where,
     }
     return {name: value for name, value in fields.items() if value}
-
-
-def _stop(gateway: Gateway) -> dict[str, Any]:
-    gateway.stop()
-    return {}
 
 
 def _counts(gateway: Gateway) -> dict[str, int]:

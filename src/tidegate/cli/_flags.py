@@ -156,9 +156,7 @@ StateDir = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    Parameter(
-        group=_GATEWAY, help='TOML file with flags by name, such as http-port = 8080; "-" never reads one.'
-    ),
+    Parameter(group=_GATEWAY, help="TOML file with flags by name, such as http-port = 8080."),
 ]
 OutputFlag = Annotated[
     t.Output, Parameter(help="text for people, json for programs.", group=Group("Output", sort_key=8))
