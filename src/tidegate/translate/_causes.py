@@ -7,6 +7,7 @@ from typing import Final
 from tidegate.kube.objects import Ref, Resource
 from tidegate.model import Cause
 from tidegate.store import LIMIT, differences
+from tidegate.translate.interpret.faults import cut
 
 FLAGS: Final = Cause("the flags", (), "added")
 """What has to be there without any object."""
@@ -14,11 +15,13 @@ FLAGS: Final = Cause("the flags", (), "added")
 
 def cause_of(ref: Ref, before: Resource | None, after: Resource | None) -> Cause:
     """Name the change of one object."""
+    # Names of objects and fields are users' text too, and causes are written to the journal.
+    name = cut(str(ref))
     if before is None:
-        return Cause(str(ref), (), "added")
+        return Cause(name, (), "added")
     if after is None:
-        return Cause(str(ref), (), "removed")
-    return Cause(str(ref), differences(before, after), "changed")
+        return Cause(name, (), "removed")
+    return Cause(name, tuple(map(cut, differences(before, after))), "changed")
 
 
 def joined(earlier: Cause | None, later: Cause) -> Cause:

@@ -27,7 +27,7 @@ LAST: Final[Order] = (float("inf"), b"")
 
 def order_of(ref: Ref, created: str | None) -> Order:
     """Say when an Ingress has its turn: oldest first, equal ages by ``namespace/name`` descending (reference g.6)."""
-    name = f"{ref.namespace}/{ref.name}".encode().translate(_INVERTED) + b"\xff"
+    name = f"{ref.namespace}/{ref.name}".encode("utf-8", "surrogatepass").translate(_INVERTED) + b"\xff"
     return _seconds(created), name
 
 
@@ -120,3 +120,5 @@ class Outcome(msgspec.Struct, frozen=True):
     contribution: Contribution | None
     findings: tuple[Finding, ...] = ()
     refused: bool = False
+    written: bytes = b""
+    """The object as JSON, if it gave a contribution."""

@@ -21,14 +21,14 @@ class Faults:
     """Collects the findings about one object."""
 
     def __init__(self, ref: Ref) -> None:
-        self.object = str(ref)
+        self.object = cut(str(ref))
         self.found: list[Finding] = []
 
     def add(
         self, effect: Effect, kind: str, field: str, value: str = "", accepted: str = "", message: str = ""
     ) -> None:
         """Note one fault."""
-        self.found.append(Finding(effect, kind, self.object, field, cut(value), accepted, message))
+        self.found.append(Finding(effect, kind, self.object, cut(field), cut(value), accepted, message))
 
     @property
     def refused(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tidegate.findings import Effect, Finding
 from tidegate.guard import Unacceptable, names
 from tidegate.kube.objects import Ingress, Ref
@@ -43,8 +45,19 @@ def interpret(
         )  # fmt: skip
         return Outcome(None, faults.all())
     contribution = _Interpretation(ref, ingress, view, options, policy, faults).contribution(before)
-    refused = faults.refused
-    return Outcome(None if refused else contribution, faults.all(), refused)
+    written = _written(ingress, faults)
+    if faults.refused:
+        return Outcome(None, faults.all(), refused=True)
+    return Outcome(contribution, faults.all(), written=written)
+
+
+def _written(ingress: Ingress, faults: Faults) -> bytes:
+    """Write the object as JSON, to be kept; text that no JSON can hold refuses it."""
+    try:
+        return msgspec.json.encode(ingress)
+    except UnicodeEncodeError:
+        faults.add(Effect.REFUSED, "InvalidText", "", "", "valid Unicode in all fields")
+        return b""
 
 
 def _not_ours(ingress: Ingress, options: Options, faults: Faults) -> tuple[Finding, ...]:

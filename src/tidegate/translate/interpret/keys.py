@@ -92,7 +92,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "proxy-next-upstream-tries",
         _COUNT,
         3,
-        "Endpoints to try, the first included; 0 is no limit.",
+        "Endpoints to try, the first included; 0 is each once.",
         data="tries",
     ),
     Key(
@@ -100,7 +100,7 @@ KEYS: Final[tuple[Key, ...]] = (
         _COUNT,
         0,
         "Seconds for all tries; 0 is no limit.",
-        data="tries_timeout",
+        node="tries_timeout",
     ),
     Key("whitelist-source-range", values.CIDRS, (), "Client networks that may come in.", data="allow"),
     # The default location profile

@@ -37,18 +37,18 @@ class Ingresses:
             self._good.pop(ref, None)
         elif isinstance(ingress, Ingress):
             self._good[ref] = ingress
-        self._keep(ref, cause)
+        self._keep(ref, outcome, cause)
         shop.merger.replace(ref, outcome.contribution, cause)
         shop.readers.set(ref, view.seen)
         shop.ledger.moved(ref)
 
-    def _keep(self, ref: Ref, cause: Cause) -> None:
-        """Write the last good version down, for the next start."""
+    def _keep(self, ref: Ref, outcome: Outcome, cause: Cause) -> None:
+        """Write the last good version down for the next start, be it in force or not."""
         good, key = self._good.get(ref), f"o/{ref.kind}/{ref.namespace}/{ref.name}"
         if good is None:
             self._shop.emission.delete(key, cause)
         else:
-            self._shop.emission.set(key, msgspec.Raw(msgspec.json.encode(good)), cause)
+            self._shop.emission.set(key, msgspec.Raw(outcome.written or msgspec.json.encode(good)), cause)
 
     def _outcome(self, ref: Ref, ingress: Ingress, view: View) -> Outcome:
         shop = self._shop
