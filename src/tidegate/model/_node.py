@@ -48,6 +48,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout: int = 5
     send_timeout: int = 60
     read_timeout: int = 60
+    tries_timeout: int = 0
+    """Time for all tries of a request together; 0: no limit."""
     upstream_keepalive_connections: int = 320
     upstream_keepalive_timeout: int = 60
     upstream_keepalive_requests: int = 10000

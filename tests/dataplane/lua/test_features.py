@@ -269,3 +269,16 @@ def test_requests_are_counted_by_route_and_status(backends: Backends) -> None:
         waiting.until(lambda: plane.ask("GET", "/counters")[1] == wanted, 5)
         text = http.get(plane.status, "/metrics").text
         assert f'requests{{namespace="ns",ingress="{HOST}",service="s",status="2xx"}} 30' in text
+
+
+@pytest.mark.parametrize(("tries", "status"), [(1, 502), (2, 502), (3, 200), (0, 200)])
+def test_tries_are_data(plane: DataPlane, backends: Backends, tries: int, status: int) -> None:
+    """The first included; 0 stands for each endpoint once."""
+    (alive,) = backends.group(f"tries{tries}", 1)
+    dead = [("127.0.0.1", port) for port in waiting.free_ports(2)]
+    name = f"tries{tries}"
+    plane.push(
+        simple(f"{name}.example.com", name, [*dead, (alive.address, alive.port)], settings={"tries": tries})
+    )
+    asked = [http.get(plane.http, "/", host=f"{name}.example.com").status for _ in range(3)]
+    assert max(asked) == status

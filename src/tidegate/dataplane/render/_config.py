@@ -164,6 +164,7 @@ def _backends(node: NodeSettings) -> Iterator[str]:
     yield "proxy_buffers 4 4k;"
     yield "proxy_redirect off;"
     yield "proxy_next_upstream error timeout;"
+    yield f"proxy_next_upstream_timeout {node.tries_timeout}s;"
 
 
 def _upstream(node: NodeSettings) -> Iterator[str]:

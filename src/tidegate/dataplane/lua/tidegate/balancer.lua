@@ -51,9 +51,13 @@ local function connect(backend)
 end
 
 
-local function prepare_first_try(plan)
-    if plan.more_tries > 0 then
-        set_more_tries(plan.more_tries)
+local function prepare_first_try(plan, backend)
+    local more = plan.more_tries
+    if more < 0 then
+        more = backend.count - 1
+    end
+    if more > 0 then
+        set_more_tries(more)
     end
     local timeouts = plan.timeouts
     if timeouts then
@@ -75,7 +79,7 @@ local function balance()
         return
     end
     if not get_last_failure() then
-        prepare_first_try(route.plan)
+        prepare_first_try(route.plan, backend)
     end
     connect(backend)
 end
@@ -90,7 +94,7 @@ function _M.run()
     if not route or route.backend.count <= 0 then
         return balance()
     end
-    prepare_first_try(route.plan)
+    prepare_first_try(route.plan, route.backend)
     connect(route.backend)
 end
 

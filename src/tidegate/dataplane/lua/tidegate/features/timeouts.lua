@@ -12,6 +12,7 @@ function _M.prepare(get, plan)
         or (read or usual.read) ~= usual.read then
         plan.timeouts = { connect or usual.connect, send or usual.send, read or usual.read }
     end
+    -- Negative, for no limit: each endpoint once. More would only multiply the load on a backend in trouble.
     plan.more_tries = (get "tries" or conf.tries) - 1
 end
 
