@@ -1,0 +1,132 @@
+"""nginx is configured with as few reloads as can be, and what it refuses is left out alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from harness import waiting
+from tidegate import model
+from tidegate.app._configuring import Configurer
+from tidegate.dataplane import install, push, render
+from tidegate.dataplane.delta import Queue
+from tidegate.model import Cause, NodeSettings, Profile, Route
+
+GOOD = [Profile((("body_size", 3000 + n),)) for n in range(4)]
+BAD = Profile((("body_size", 2**65),))
+"""More than nginx can count."""
+
+
+class Rig:
+    """A configurer with a real keeper and nginx."""
+
+    def __init__(self, folder: Path, keeper: push.KeeperClient) -> None:
+        http, https, status = waiting.free_ports(3)
+        self.folder = folder
+        self.keeper = keeper
+        self.node = NodeSettings(
+            http_port=http, https_port=https, status_port=status, bind_addresses=("127.0.0.1",),
+            worker_connections=256, store_bytes=2**21,
+        )  # fmt: skip
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Stand for a new controller."""
+        self.queue = Queue()
+        self.configurer = Configurer(self.keeper, install.find(), self.folder, self.queue)
+        self.configurer.wanted_node = self.node
+
+    def want(self, *profiles: Profile) -> None:
+        self.configurer.wanted_profiles = {profile.id: profile for profile in profiles}
+        for number, profile in enumerate(profiles):
+            key = f"r/ns/{number}"
+            value = model.encode(Route(profile=profile.id))
+            self.queue.offer({key: value}, {key: Cause("Ingress ns/x")})
+        while batch := self.queue.take():
+            self.queue.acknowledge(batch)
+
+    async def reloads(self) -> int:
+        return (await self.keeper.status()).reloads
+
+    async def known(self) -> set[str]:
+        return set((await self.keeper.status()).profiles)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    render.ensure_default_certificate(tmp_path)
+    keeper = await push.ensure_keeper(tmp_path)
+    try:
+        yield Rig(tmp_path, keeper)
+    finally:
+        await keeper.stop()
+        await keeper.until_gone()
+        await keeper.close()
+
+
+async def test_a_new_controller_adopts_what_runs_without_a_reload(rig: Rig) -> None:
+    rig.want(*GOOD)
+    await rig.configurer.begin(rig.node)
+    rig.begin_anew()
+    rig.want(GOOD[0])
+    rig.configurer.adopt(await rig.keeper.status())
+    await rig.configurer.begin(rig.node)
+    assert await rig.reloads() == 0
+    assert not rig.configurer.history
+
+
+async def test_a_new_profile_is_added_and_lets_its_routes_go(rig: Rig) -> None:
+    await rig.configurer.begin(rig.node)
+    rig.want(GOOD[0])
+    assert rig.queue.missing_profiles() == {GOOD[0].id: {"ns"}}
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert rig.queue.missing_profiles() == {}
+    assert rig.queue.take() is not None
+    assert await rig.reloads() == 1
+
+
+async def test_a_profile_that_routes_in_force_use_stays(rig: Rig) -> None:
+    await rig.configurer.begin(rig.node)
+    rig.want(GOOD[0])
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    batch = rig.queue.take()
+    assert batch is not None
+    rig.queue.acknowledge(batch)
+    # Now the route wants another one, and what is in force still names the first.
+    rig.want(GOOD[1])
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert {GOOD[0].id, GOOD[1].id} <= await rig.known()
+
+
+async def test_a_refused_profile_is_found_and_the_others_are_applied(rig: Rig) -> None:
+    await rig.configurer.begin(rig.node)
+    rig.want(*GOOD, BAD)
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert {profile.id for profile in GOOD} <= await rig.known()
+    (finding,) = rig.configurer.findings()
+    assert (finding.type, finding.value) == ("ProfileRefused", f"body_size={2**65}")
+    # Its route is not kept waiting: it gets the profile that it had.
+    assert rig.queue.missing_profiles() == {}
+
+
+async def test_refused_settings_leave_those_in_force_and_new_profiles_come_all_the_same(rig: Rig) -> None:
+    await rig.configurer.begin(rig.node)
+    rig.configurer.wanted_node = replace(rig.node, ssl_ciphers="NO-SUCH-CIPHER")
+    rig.want(GOOD[0])
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert [finding.type for finding in rig.configurer.findings()] == ["SettingsRefused"]
+    assert GOOD[0].id in await rig.known()
+    assert rig.configurer.node == rig.node
+    rig.configurer.wanted_node = rig.node
+    await rig.configurer._change({}, patient=True)
+    assert rig.configurer.findings() == ()
+
+
+async def test_without_settings_that_nginx_takes_it_begins_with_the_flags_alone(rig: Rig) -> None:
+    rig.configurer.wanted_node = replace(rig.node, ssl_ciphers="NO-SUCH-CIPHER")
+    await rig.configurer.begin(rig.node)
+    assert rig.configurer.node == rig.node
+    assert (await rig.keeper.status()).master
