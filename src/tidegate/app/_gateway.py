@@ -46,6 +46,9 @@ MOST_SAID: Final = 50
 CLOCK_SECONDS: Final = 3600.0
 """How often the translator is told the time."""
 
+DISK_SECONDS: Final = 2.0
+"""How often the keeper is asked about a disk that lacks something."""
+
 _READY: Final = "s/ready"
 _log = structlog.stdlib.get_logger("tidegate")
 
@@ -161,7 +164,8 @@ class Gateway:
     async def _work(self) -> None:
         """Do everything at once until the end is asked for, and go on with it while requests are finished."""
         tasks = [asyncio.create_task(work) for work in (self._read(), self._translate(), self._serve())]
-        tasks += [asyncio.create_task(self._resolver.run()), asyncio.create_task(self._tell_time())]
+        others = (self._resolver.run(), self._tell_time(), self._watch_disk())
+        tasks += [asyncio.create_task(work) for work in others]
         end = asyncio.create_task(self._stop.wait())
         try:
             await _first_of(end, *tasks)
@@ -177,6 +181,14 @@ class Gateway:
             self.translator.tell_time(time.time())
             self._news.set()
             await asyncio.sleep(CLOCK_SECONDS)
+
+    async def _watch_disk(self) -> None:
+        """Notice when the disk has caught up, although nothing changes."""
+        while True:
+            await asyncio.sleep(DISK_SECONDS)
+            if not self.pusher.persisted:
+                with contextlib.suppress(push.KeeperError):
+                    self.pusher.persisted = (await self.keeper.status()).persisted
 
     async def _read(self) -> None:
         """Take what the source tells."""

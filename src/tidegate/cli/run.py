@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from tidegate.app import Format
-from tidegate.cli._errors import FINE, WorldFailed
+from tidegate.cli._errors import FINE, WORLD_FAILED, WorldFailed
 from tidegate.cli._flags import ConfigFile, LaterFlags, NodeFlags, ObjectFlags, StateDir
 from tidegate.cli._settings import options
 
@@ -63,4 +63,7 @@ def run(
         _gateway.run(_gateway.Gateway(chosen))
     except (push.KeeperError, push.StateDirInUse, install.InstallError, OSError) as error:
         raise WorldFailed(str(error)) from error
+    except Exception:
+        log.exception("the gateway failed; nginx goes on serving, and the next `tidegate run` adopts it")
+        return WORLD_FAILED
     return FINE

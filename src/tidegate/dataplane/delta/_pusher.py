@@ -33,6 +33,17 @@ _ROOM_RETRY: Final = 0.5
 _RESYNC: Final = Cause("resync")
 
 
+_NOT_PERSISTED: Final = Finding(
+    Effect.FAILED,
+    "NotPersisted",
+    "",
+    field="",
+    value="",
+    accepted="room on the disk of --state-dir",
+    message="the disk lacks changes that are in force: they would be lost if nginx had to start again",
+)
+
+
 class Keeper(Protocol):
     """What the pusher asks of the keeper's client."""
 
@@ -65,6 +76,7 @@ class Pusher:
         self.version = 0
         """In force."""
         self.persisted = True
+        """False while the disk lacks what is in force; true again when the keeper says so."""
         self.pushed = 0
         """Deltas that came in force."""
         self.conflicts = 0
