@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.translate.objects import FOLDER, Fact, World, gone, load, simple
+from tidegate.kube.selectors import Selector
 from tidegate.translate import Options
 
 CLUSTER = Options()
@@ -26,9 +27,23 @@ def annotated(value: str, **more: Any) -> Fact:
 
 BY_NAME = msgspec.structs.replace(CLUSTER, ingress_class_by_name=True)
 WITHOUT = msgspec.structs.replace(CLUSTER, watch_without_class=True)
+PROD = msgspec.structs.replace(WITHOUT, watch_namespaces=Selector.parse("env=prod"))
+NAMED = msgspec.structs.replace(
+    WITHOUT, watch_namespaces=Selector.parse("kubernetes.io/metadata.name in (shop)")
+)
+
+
+def namespace(**labels: str) -> Fact:
+    return load("Namespace", "shop", None, labels=labels)
+
+
 FOREIGN = class_object(controller="example.com/other")
 
 CASES: list[tuple[str, Options, list[Fact], bool]] = [
+    ("selected namespace", PROD, [namespace(env="prod"), simple()], True),
+    ("other namespace", PROD, [namespace(env="test"), simple()], False),
+    ("namespace without an object", PROD, [simple()], False),
+    ("every namespace has its name as a label", NAMED, [simple()], True),
     ("class with our controller", CLUSTER, [class_object(), simple(ingressClassName="nginx")], True),
     ("any name will do", CLUSTER, [class_object("web"), simple(ingressClassName="web")], True),
     ("class of another controller", CLUSTER, [FOREIGN, simple(ingressClassName="nginx")], False),
@@ -84,3 +99,11 @@ def test_in_a_folder_an_ingress_of_another_class_is_told_about() -> None:
     other = simple(ingressClassName="other")
     assert World(other).finding("NotOurs").value == "other"
     assert World(other, options=CLUSTER).findings == {}
+
+
+def test_a_namespace_that_gets_the_label_brings_its_objects() -> None:
+    """And takes them away when it loses it."""
+    world = World(simple(), options=PROD)
+    for labels, there in (({}, False), ({"env": "prod"}, True), ({"env": "test"}, False)):
+        world.apply(namespace(**labels))
+        assert (world.keys("h/") != []) is there

@@ -37,7 +37,9 @@ class ObjectFlags:
     watch_ingress_without_class: bool | None = None
     """An Ingress without any class is ours; with --manifests yes, if not said otherwise."""
     watch_namespace: t.Label = ""
-    """Only objects of this namespace count."""
+    """Only Ingress objects of this namespace count."""
+    watch_namespace_selector: t.LabelSelector = t.EVERYTHING
+    """Only Ingress objects of namespaces with these labels count."""
     disable_catch_all: bool = False
     """An Ingress with spec.defaultBackend and no rules is refused."""
     default_backend_service: t.Qualified = ""
@@ -87,7 +89,6 @@ class LaterFlags:
     apiserver_host: str = ""
     kubeconfig: str = ""
     certificate_authority: str = ""
-    watch_namespace_selector: str = ""
     publish_service: t.Qualified = ""
     publish_status_address: t.Words = ()
     update_status: bool = True

@@ -27,6 +27,7 @@ def translation(flags: ObjectFlags) -> translate.Options:
         ingress_class_by_name=flags.ingress_class_by_name,
         watch_without_class=flags.watch_ingress_without_class is not False,
         watch_namespace=flags.watch_namespace,
+        watch_namespaces=flags.watch_namespace_selector,
         allow_loopback_endpoints=flags.allow_loopback_endpoints is not False,
         disable_catch_all=flags.disable_catch_all,
         disable_svc_external_name=flags.disable_svc_external_name,
@@ -42,7 +43,7 @@ def translation(flags: ObjectFlags) -> translate.Options:
 def options(node: NodeFlags, objects: ObjectFlags, later: LaterFlags, state_dir: Path | None) -> Options:
     """Give the options of a gateway. Raises `WrongUse`."""
     folder = _folder(node, later)
-    _exclude(later)
+    _exclude(objects, later)
     return Options(
         folder=folder,
         state_dir=(state_dir or default_state_dir()).absolute(),
@@ -65,7 +66,9 @@ def _folder(node: NodeFlags, later: LaterFlags) -> Path:
     return node.manifests
 
 
-def _exclude(later: LaterFlags) -> None:
+def _exclude(objects: ObjectFlags, later: LaterFlags) -> None:
+    if objects.watch_namespace and objects.watch_namespace_selector.requirements:
+        raise WrongUse("--watch-namespace and --watch-namespace-selector exclude each other")
     if later.publish_service and later.publish_status_address:
         raise WrongUse("--publish-service and --publish-status-address exclude each other")
 

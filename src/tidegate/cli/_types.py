@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter, Token
 
+from tidegate.kube.selectors import Selector
+
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+|0")
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -101,7 +103,11 @@ Number = Annotated[float, _flag(float, "a number")]
 Size = Annotated[int, _flag(_store_size, "a size of at least 1m, such as 256m or 1g")]
 Qualified = Annotated[str, _flag(_matching(_QUALIFIED), "namespace/name")]
 Label = Annotated[str, _flag(_matching(_LABEL), "a name of lower-case letters, digits and dashes")]
+LabelSelector = Annotated[Selector, _flag(Selector.parse, "a label selector such as env=prod,team in (a,b)")]
 Prefix = Annotated[str, _flag(_matching(_DNS_NAME), "a DNS name such as nginx.ingress.kubernetes.io")]
 Numbers = Annotated[tuple[float, ...], _flag(_numbers, "numbers with commas between them")]
 Words = Annotated[tuple[str, ...], _flag(_words, "words with commas between them")]
 Folder = Annotated[Path, _flag(lambda text: Path(text).absolute(), "a folder")]
+
+EVERYTHING: Final = Selector()
+"""The selector that leaves nothing out."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tidegate.kube.objects import ConfigMap, Endpoints, EndpointSlice, IngressClass, Ref, Secret, Service
+from tidegate.kube.objects import (
+    ConfigMap,
+    Endpoints,
+    EndpointSlice,
+    IngressClass,
+    Namespace,
+    Ref,
+    Secret,
+    Service,
+)
 from tidegate.store._facts import answer_for, every, slices_of
 from tidegate.store._store import Store
 
@@ -43,6 +52,12 @@ class View:
         """Give an IngressClass, or None."""
         found = self._look(Ref("IngressClass", "", name))
         return found if isinstance(found, IngressClass) else None
+
+    def namespace_labels(self, name: str) -> dict[str, str]:
+        """Give the labels of a Namespace. One that is not there has only what the API server gives each: its name."""
+        found = self._look(Ref("Namespace", "", name))
+        labels = found.metadata.labels if isinstance(found, Namespace) else None
+        return {"kubernetes.io/metadata.name": name, **(labels or {})}
 
     def has_any(self, kind: str) -> bool:
         """Say whether there is any object of a kind."""

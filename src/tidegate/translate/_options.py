@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tidegate.kube.selectors import Selector
 from tidegate.model import NodeSettings
 
 
@@ -17,6 +18,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     folder: bool = False
     """The source is a folder: class ``ingress_class`` is ours as long as there is no IngressClass object at all."""
     watch_namespace: str = ""
+    watch_namespaces: Selector = Selector()
+    """Only Ingress objects of namespaces with such labels are ours."""
     allow_loopback_endpoints: bool = False
     disable_catch_all: bool = False
     disable_svc_external_name: bool = False

@@ -192,6 +192,7 @@ def test_the_allow_list_admits_only_its_networks(
         ("/(?<rest>.*)", "/v2/$rest", "/a/b", "/v2/a/b"),
         ("/old", "/fixed", "/OLD/and/more", "/fixed"),
         ("/x(.*)", "$1", "/x", "/"),
+        ("/(?<name>a)/(.*)", "/$2/${name}$1b", "/a/$name%7Bname%7D$1", "/$name%7Bname%7D$1/aab"),
         ("/x(.*)", "/y$1", "/x/%20sp%41ce", "/y/%20spAce"),
     ],
 )

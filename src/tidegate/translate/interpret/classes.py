@@ -15,6 +15,11 @@ def is_ours(ingress: Ingress, view: View, options: Options) -> bool:
     """Decide by class name, else by the old annotation, else by whether objects without class are watched."""
     if options.watch_namespace and ingress.metadata.namespace != options.watch_namespace:
         return False
+    selector = options.watch_namespaces
+    if selector.requirements and not selector.matches(
+        view.namespace_labels(ingress.metadata.namespace or "")
+    ):
+        return False
     name = ingress.spec.ingress_class_name if ingress.spec else None
     if name:
         return _owns_class(name, view, options)

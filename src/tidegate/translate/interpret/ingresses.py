@@ -62,7 +62,7 @@ def _written(ingress: Ingress, faults: Faults) -> bytes:
 
 def _not_ours(ingress: Ingress, options: Options, faults: Faults) -> tuple[Finding, ...]:
     """Say so where whoever wrote the Ingress can only have meant us: in a folder."""
-    if options.folder and not options.watch_namespace:
+    if options.folder and not options.watch_namespace and not options.watch_namespaces.requirements:
         written = (ingress.spec.ingress_class_name if ingress.spec else None) or (
             ingress.metadata.annotations or {}
         ).get(classes.ANNOTATION, "")

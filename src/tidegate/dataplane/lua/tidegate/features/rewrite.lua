@@ -2,7 +2,7 @@
 -- with its captures becomes the whole path, the query stays.
 
 local re_match = ngx.re.match
-local gsub, byte = string.gsub, string.byte
+local gsub, match, sub, byte = string.gsub, string.match, string.sub, string.byte
 local set_uri = ngx.req.set_uri
 local var = ngx.var
 
@@ -12,13 +12,21 @@ local FLAGS = "ijo"
 local _M = {}
 
 
+-- In one pass: what a client sent must not be read for captures again.
 local function expand(target, captures)
-    local function value(name)
-        return captures[tonumber(name) or name] or ""
-    end
-    local text = gsub(target, "%$(%d)", value)
-    text = gsub(text, "%${([%w_]+)}", value)
-    return (gsub(text, "%$([%a_][%w_]*)", value))
+    return (gsub(target, "%$({?)([%w_]*)(}?)", function(open, name, close)
+        if open == "{" then
+            if name == "" or close == "" then
+                return nil
+            end
+            return captures[tonumber(name) or name] or ""
+        end
+        local digit = match(name, "^%d")
+        if digit then
+            return (captures[tonumber(digit)] or "") .. sub(name, 2) .. close
+        end
+        return name ~= "" and (captures[name] or "") .. close or nil
+    end))
 end
 
 
