@@ -105,5 +105,5 @@ def test_a_namespace_that_gets_the_label_brings_its_objects() -> None:
     """And takes them away when it loses it."""
     world = World(simple(), options=PROD)
     for labels, there in (({}, False), ({"env": "prod"}, True), ({"env": "test"}, False)):
-        world.apply(namespace(**labels))
+        world.tell(namespace(**labels))
         assert (world.keys("h/") != []) is there
