@@ -40,8 +40,8 @@ def weight(shop: Shop) -> Act:
 
     def change(seen: Counter[str]) -> tuple[float, str]:
         before = _share(seen)
-        written = shop.set_weight(WEIGHT)
         version = _version(shop)
+        written = shop.set_weight(WEIGHT)
         taken = waiting.until(lambda: _version(shop) != version and time.monotonic() - written, 10, 0.001)
         seen.clear()
         time.sleep(2)
