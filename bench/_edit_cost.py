@@ -31,6 +31,7 @@ def edit_cost(rules: int, edits: int, at: tuple[str, int], told: Told) -> list[R
         for n in range(rules // PER_INGRESS):
             gateway.folder.write(f"many-{n}.yaml", _ingress(n, 0))
         _fleet.wait_for(gateway, HOST, f"/p{rules // PER_INGRESS - 1}-0/v0")
+        _fleet.wait_until_quiet(gateway)
         with Workers(gateway) as workers:
             told(f"{edits} edits on a host of {rules:,} rules")
             costs = [_edit(gateway, workers, turn) for turn in range(1, edits + 1)]

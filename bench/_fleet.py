@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,3 +63,12 @@ def wait_for(
 ) -> http.Response:
     """Wait until a host answers as it should."""
     return made.eventually(host, path, status=status, timeout=timeout)
+
+
+def wait_until_quiet(made: Gateway, seconds: float = 0.5) -> None:
+    """Wait until no new version has come into force for a while."""
+    version, since = -1, time.monotonic()
+    while time.monotonic() - since < seconds:
+        if (now := made.status()["version"]) != version:
+            version, since = now, time.monotonic()
+        time.sleep(0.02)

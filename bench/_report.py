@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def failed(measure: str, error: BaseException) -> Row:
     return Row(
         measure, "measured", "failed", "", holds=False, detail=f"{type(error).__name__}: {error}"[:300]
     )
+
+
+def each(parts: Mapping[str, Callable[[], Iterable[Row]]]) -> list[Row]:
+    """Give the rows of several measurements; one that fails gives a row that says so, and hides no other."""
+    made: list[Row] = []
+    for name, measure in parts.items():
+        try:
+            made += measure()
+        except Exception as e:  # noqa: BLE001 - whatever it was, it is told
+            traceback.print_exc()
+            made.append(failed(name, e))
+    return made
 
 
 def quantile(values: Sequence[float], share: float) -> float:

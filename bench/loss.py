@@ -12,9 +12,10 @@ from harness import manifests, nginx, waiting, wrk
 from harness.gateway import Gateway
 from harness.ledger import Call, Ledger, Outcomes
 
-REQUESTS, QUICK_REQUESTS = 1_000_000, 20_000
+FULL, QUICK = (1_000_000, 20, 1_000), (20_000, 4, 100)
+"""Requests under wrk; changes that need a new profile; paced clients under them."""
+
 ROUTE_EDITS, ENDPOINT_CHANGES = 100, 1_000
-PROFILE_CHANGES, CLIENTS = 20, 1_000
 RATE = 1_000
 """Requests a second of all paced clients together."""
 
@@ -22,9 +23,14 @@ RATE = 1_000
 def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of every group
     """Measure under saturating load, under paced clients, and under handshakes."""
     with _fleet.instances([f"i{n}" for n in range(5)]) as instances:
-        made = _edits(QUICK_REQUESTS if quick else REQUESTS, instances, told)
-        made += _profiles(4 if quick else PROFILE_CHANGES, 100 if quick else CLIENTS, instances, told)
-    return [*made, *_rotation.rows(5 if quick else 60, told)]
+        wanted, changes, clients = QUICK if quick else FULL
+        return _report.each(
+            {
+                "edits under load": lambda: _edits(wanted, instances, told),
+                "new profiles": lambda: _profiles(changes, clients, instances, told),
+                "certificate rotation": lambda: _rotation.rows(5 if quick else 60, told),
+            }
+        )
 
 
 # --- route edits and endpoint changes under wrk ---------------------------------------------------------------------
@@ -41,7 +47,7 @@ def _edits(wanted: int, instances: _fleet.Instances, told: Told) -> list[Row]:
         edits.start(max(wanted / rate, 1) * 0.9)
         while sum(load.requests for load in made) < wanted or edits.alive:
             told(f"{sum(load.requests for load in made):,} of {wanted:,} requests, {edits.done} changes")
-            made.append(wrk.run(target, seconds=2 if wanted < REQUESTS else 10, connections=32))
+            made.append(wrk.run(target, seconds=2 if wanted < FULL[0] else 10, connections=32))
         edits.finish()
         reloads = gateway.reloads
     requests, errors = sum(x.requests for x in made), sum(x.errors for x in made)
@@ -162,7 +168,7 @@ def _paced(
     port: int, clients: int, changes: int, change: Callable[[int], object], allowed: set[str]
 ) -> Outcomes:
     calls = [Call(f"stable-{i}.example", allowed=lambda: allowed) for i in range(20)]
-    with Ledger(port, calls, clients=clients, rate=clients * RATE / CLIENTS) as ledger:
+    with Ledger(port, calls, clients=clients, rate=clients * RATE / FULL[2]) as ledger:
         time.sleep(2)
         for number in range(changes):
             change(number)

@@ -6,12 +6,15 @@ its own, again and again; a change is in force when every worker has answered by
 
 from __future__ import annotations
 
+import itertools
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench import _fleet, _report
 from bench._edit_cost import edit_cost
@@ -31,6 +34,9 @@ WATCH = 0.05
 
 RATE = 100
 """Changes a second of the churn beside."""
+
+RESYNC = 4.0
+"""Seconds from one resync to the next: about what one takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +58,14 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
     size = QUICK if quick else FULL
     names = [f"i{n}" for n in range(20)]
     with _fleet.instances(names) as instances:
-        return [
-            *_quiet(size, instances, told),
-            *_churning(size, instances, told),
-            *_resyncing(size, instances, told),
-            *edit_cost(size.rules, size.edits, instances.listed()[0], told),
-        ]
+        return _report.each(
+            {
+                "idle": lambda: _quiet(size, instances, told),
+                "while others change": lambda: _churning(size, instances, told),
+                "during a resync": lambda: _resyncing(size, instances, told),
+                "cost of an edit": lambda: edit_cost(size.rules, size.edits, instances.listed()[0], told),
+            }
+        )
 
 
 def _quiet(size: Size, instances: _fleet.Instances, told: Told) -> list[Row]:
@@ -75,13 +83,11 @@ def _quiet(size: Size, instances: _fleet.Instances, told: Told) -> list[Row]:
 
 def _churning(size: Size, instances: _fleet.Instances, told: Told) -> list[Row]:
     fleet = Fleet(size.churning, port=1, domain="churn.example", prefix="churn")
-    stack = ExitStack()
-    with stack:
-        gateway = stack.enter_context(_fleet.gateway())
-        plan = Plan(gateway.folder.path, fleet, instances.listed(), RATE)
-        told(f"loading {size.churning:,} routes that change")
-        gateway.folder.write_many(plan.files())
-        _fleet.wait_for(gateway, fleet.host(size.churning - 1))
+    plan = Plan(Path(), fleet, instances.listed(), RATE)
+    told(f"loading {size.churning:,} routes that change")
+    with ExitStack() as stack:
+        gateway = stack.enter_context(_fleet.gateway(plan.files()))
+        plan = replace(plan, folder=gateway.folder.path)
         workers = stack.enter_context(Workers(gateway))
         told(f"{size.changes} new routes while {size.churning:,} others change at {RATE}/s")
         names = list(instances.addresses)
@@ -109,13 +115,31 @@ def _resyncing(size: Size, instances: _fleet.Instances, told: Told) -> list[Row]
     texts = [fleet.one_file().replace('read-timeout: "30"', f'read-timeout: "{30 + n}"') for n in range(2)]
     with _fleet.gateway([("fleet.yaml", texts[0])]) as gateway, Workers(gateway) as workers:
         told(f"{size.removals} endpoints removed while {size.resync:,} applications are read again and again")
-        turns = iter(range(1 << 30))
-
-        def disturb() -> None:
-            gateway.folder.write_text("fleet.yaml", texts[next(turns) % 2])
-
-        removals = _removals(gateway, workers, instances, size.removals, before=disturb)
+        with _Resyncs(gateway, texts):
+            removals = _removals(gateway, workers, instances, size.removals)
     return _times(f"the same during a full resync of {size.resync:,}", removals, 10)
+
+
+class _Resyncs:
+    """Rewrites a large file, with a change in every Ingress, again and again while the ``with`` block lasts."""
+
+    def __init__(self, gateway: Gateway, texts: list[str]) -> None:
+        self._folder, self._texts = gateway.folder, texts
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        for turn in itertools.count(1):
+            self._folder.write_text("fleet.yaml", self._texts[turn % 2])
+            if self._end.wait(RESYNC):
+                return
 
 
 def _additions(
@@ -149,8 +173,6 @@ def _removals(
     workers: Workers,
     instances: _fleet.Instances,
     count: int,
-    *,
-    before: Callable[[], object] = lambda: None,
 ) -> list[float]:
     """Take one of three endpoints away; give the milliseconds after which no request went to it any more."""
     names = list(instances.addresses)[:3]
@@ -164,7 +186,6 @@ def _removals(
         gone = names[i % 3]
         _write_trio(gateway, port, everyone)
         _until_seen(workers, names)
-        before()
         time.sleep(0.02 * random.random())
         written = _write_trio(gateway, port, [a for a in everyone if a != where[gone][0]])
         taken.append(max(_last_sent_to(workers, gone) - written, 0))
