@@ -68,13 +68,14 @@ class Intake:
         missing: list[str] = []
         far: list[Seen] = []
         for seen in files:
+            await self.pace.rest()
             self._signatures[seen.path] = seen.signature
             flight = self._flights.get(seen.path)
             if flight is not None:
                 flight.again = True
             elif much or seen.size > INLINE_BYTES or not await self._take_here(seen, missing):
                 far.append(seen)
-        self._send(far)
+        await self._send(far)
         return missing
 
     async def drop(self, path: str) -> None:
@@ -130,7 +131,7 @@ class Intake:
         if not isinstance(data, bytes):
             self._ledger.fail(seen.path, data)
             return True
-        merge = self._merge(seen.path)
+        merge = await self._merge(seen.path)
         try:
             for found in _reading.read(seen.path, data, merge.known(), EXACT_BYTES):
                 merge.add(found)
@@ -140,15 +141,20 @@ class Intake:
         await self.pace.run(self._ledger.put(seen.path, merge.documents))
         return True
 
-    def _merge(self, path: str) -> Merge:
+    async def _merge(self, path: str) -> Merge:
+        merge = Merge()
         file = self._ledger.files.get(path)
-        return Merge(file.documents if file else ())
+        if file is not None:
+            await self.pace.run(merge.start(file.documents))
+        return merge
 
-    def _send(self, files: list[Seen]) -> None:
+    async def _send(self, files: list[Seen]) -> None:
         """Have files read by the workers, each share by one that comes free."""
+        weights = []
         for seen in files:
+            await self.pace.rest()
             self._flights[seen.path] = _Flight()
-        weights = [(seen.size, Job(seen.path, self._file_bytes)) for seen in files]
+            weights.append((seen.size, Job(seen.path, self._file_bytes)))
         todo = shares(weights, SHARE_BYTES)
         for worker in self._workers[: len(todo)]:
             task = asyncio.create_task(self._work(worker, todo))
@@ -166,7 +172,7 @@ class Intake:
             await self._share(worker, todo.pop(0))
 
     async def _share(self, worker: Worker, jobs: list[Job]) -> None:
-        merges = {job.file: self._merge(job.file) for job in jobs}
+        merges = {job.file: await self._merge(job.file) for job in jobs}
         jobs = [Job(j.file, j.limit, tuple(merges[j.file].known())) for j in jobs]
         async for part in worker.read(jobs):
             merge = merges[part.file]

@@ -75,6 +75,8 @@ class Ledger:
         self._claims: dict[Ref, _Claim | list[_Claim]] = {}
         self._before: dict[Ref, Resource | None] = {}
         """What was in force at the last look, of each object touched since."""
+        self._round = 0
+        """Counts the readings of files, to tell the documents of the latest from those that it lacks."""
         self._dirty: dict[str, Findings] = {}
         """Files whose findings may have changed since the last look, with those told then."""
 
@@ -94,21 +96,27 @@ class Ledger:
     def put(self, path: str, documents: list[Document]) -> Generator[None]:
         """Take what a file holds now. Documents that are the same Python objects as before count as unchanged."""
         file = self._file(path)
-        before, now = set(map(id, file.documents)), set(map(id, documents))
-        gone = [d for d in file.everything() if id(d) not in now]
-        fresh = [d for d in documents if id(d) not in before]
-        yield
+        self._round += 1
+        fresh: list[Document] = []
+        gone: list[Document] = []
+        for document in documents:
+            if document.round == 0:
+                fresh.append(document)
+            else:
+                # It stays, but may stand elsewhere now: that counts where names clash, in the order and in the findings.
+                self._touch_contested(document)
+            document.round = self._round
+            yield
+        for document in file.everything():
+            if document.round != self._round:
+                gone.append(document)
+            yield
         last_good = {i.ref: i.obj for d in gone for i in d.items if i.obj is not None}
         _hold_up(fresh, last_good)
         kept = _kept(documents, last_good)
-        # Documents that stay may stand elsewhere now: that counts where names clash, in the order and in the findings.
-        for document in documents:
-            if id(document) in before:
-                self._touch_contested(document)
-                yield
         for number, document in enumerate(documents, 1):
             document.number = number
-        yield
+            yield
         for document in gone:
             self._release(file, document)
             yield
@@ -140,17 +148,13 @@ class Ledger:
             if change is not None:
                 changes.append(change)
             yield
-        findings = {}
-        for path, told in sorted(self._dirty.items()):
-            now = self.files[path].findings() if path in self.files else ()
-            if path in self.files:
-                self.files[path].told = now
-            if now != told:
-                findings[path] = now
-        self._before, self._dirty = {}, {}
+        findings = yield from self._new_findings()
+        self._before = {}
         if not initial:
             return Batch(tuple(changes), findings)
-        return Batch(tuple(changes), findings, initial=True, held=self._held(), unread=self._unread())
+        held = yield from self._held()
+        unread = yield from self._unread()
+        return Batch(tuple(changes), findings, initial=True, held=held, unread=unread)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
@@ -218,11 +222,35 @@ class Ledger:
                 file.losing = file.losing or {}
                 file.losing[id(claim.item)] = _duplicate(ref, claim.place(), winner.place())
 
-    def _held(self) -> frozenset[Ref]:
-        return frozenset(ref for ref in self._claims if self._winner(ref) is None)
+    def _new_findings(self) -> Generator[None, None, dict[str, Findings]]:
+        """Give the findings of the files in which they are others than at the last look."""
+        found = {}
+        dirty, self._dirty = self._dirty, {}
+        for path in dirty:
+            file = self.files.get(path)
+            now = file.findings() if file is not None else ()
+            if file is not None:
+                file.told = now
+            if now != dirty[path]:
+                found[path] = now
+            yield
+        return found
 
-    def _unread(self) -> frozenset[str]:
-        return frozenset(p for p, f in self.files.items() if f.fault or any(d.nameless for d in f.documents))
+    def _held(self) -> Generator[None, None, frozenset[Ref]]:
+        held = []
+        for ref in self._claims:
+            if self._winner(ref) is None:
+                held.append(ref)
+            yield
+        return frozenset(held)
+
+    def _unread(self) -> Generator[None, None, frozenset[str]]:
+        unread = []
+        for path, file in self.files.items():
+            if file.fault or any(d.nameless for d in file.documents):
+                unread.append(path)
+            yield
+        return frozenset(unread)
 
 
 def _duplicate(ref: Ref, here: Place, there: Place) -> Finding:

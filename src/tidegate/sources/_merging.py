@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from collections.abc import Set as AbstractSet
 
 from tidegate.sources._reading import Document, Item, Known
@@ -11,13 +11,17 @@ from tidegate.sources._reading import Document, Item, Known
 class Merge:
     """Collects the documents of one file; those already known are the same Python objects as before."""
 
-    def __init__(self, before: Iterable[Document]) -> None:
+    def __init__(self) -> None:
         self.documents: list[Document] = []
         self._known: dict[bytes, Document] = {}
         self._more: dict[bytes, list[Document]] = {}
         """Further documents of equal text (all but one lose the claim, but a file may hold them)."""
         self._used: set[bytes] = set()
+
+    def start(self, before: Iterable[Document]) -> Generator[None]:
+        """Take what the file held before; pauses often."""
         for document in before:
+            yield
             # A faulty document is always read again: its findings name lines, which may have moved.
             if document.findings or not document.digest:
                 continue

@@ -56,6 +56,8 @@ class Document(msgspec.Struct, gc=False, eq=False):
     """Kinds of the objects that are not read, one each."""
     number: int = 1
     """1-based place among the documents of its file."""
+    round: int = 0
+    """The ledger's: the last reading in which the document was there; 0 if it is not in the ledger yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,16 +123,15 @@ class Tree:
             try:
                 # The watch comes first: what is written after the look is told by it.
                 self._watch_folder(here, (*above, identity))
-                entries = sorted(os.scandir(here), key=lambda e: e.name)
+                with os.scandir(here) as entries:
+                    for entry in entries:
+                        found = self._entry(entry)
+                        if isinstance(found, os.stat_result):
+                            todo.append((entry.path, found, (*above, identity)))
+                        else:
+                            yield found
             except OSError as e:
                 yield Blocked(here, e)
-                continue
-            for entry in entries:
-                found = self._entry(entry)
-                if isinstance(found, os.stat_result):
-                    todo.append((entry.path, found, (*above, identity)))
-                else:
-                    yield found
         for folder in before:
             self._drop_folder(folder)
 

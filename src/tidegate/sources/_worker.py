@@ -31,7 +31,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gateway, which ends this process
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    with contextlib.suppress(MemoryError, BrokenPipeError):  # the other side sees that the answer ends too early
+    with contextlib.suppress(
+        MemoryError, BrokenPipeError
+    ):  # the other side sees that the answer ends too early
         _serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
