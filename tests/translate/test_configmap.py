@@ -27,7 +27,6 @@ DEFAULTS = {
     "send_timeout": 60,
     "read_timeout": 60,
     "tries": 3,
-    "tries_timeout": 0,
     "allow": [],
 }
 
@@ -62,7 +61,6 @@ DATA: list[tuple[str, str, str, Any]] = [
     ("no-tls-redirect-locations", "", "no_tls_redirect_locations", []),
     ("proxy-connect-timeout", "1", "connect_timeout", 1),
     ("proxy-next-upstream-tries", "1", "tries", 1),
-    ("proxy-next-upstream-timeout", "9", "tries_timeout", 9),
     ("whitelist-source-range", "10.0.0.0/8", "allow", ["10.0.0.0/8"]),
     ("ssl-redirect", "", "ssl_redirect", False),
 ]

@@ -27,6 +27,7 @@ from tidegate.app._resolver import Dns, Resolver
 from tidegate.dataplane import install, push, render
 from tidegate.dataplane.delta import Pusher, Queue
 from tidegate.findings import Finding
+from tidegate.kube.objects import Ref
 from tidegate.model import Cause, State, encode
 from tidegate.sources import Batch, FolderSource
 from tidegate.translate import Translator, Work, last_good_of
@@ -36,6 +37,9 @@ SLICE_SECONDS: Final = 0.002
 
 APPLY_SLICE: Final = 64
 """Objects that are taken before others get their turn."""
+
+BATCHES_WAITING: Final = 8
+"""Batches that are read ahead of the one that is being taken."""
 
 PATIENCE_SECONDS: Final = 2.0
 """How long nginx waits for the first listing: after that it is started without, and says that it is not ready."""
@@ -74,6 +78,9 @@ class Gateway:
         self._said = 0
         """Findings logged since the source's last batch."""
         self._is_applying = False
+        self._batches: asyncio.Queue[Batch] = asyncio.Queue(BATCHES_WAITING)
+        self._overtaken: set[Ref] = set()
+        """Objects of which something newer was taken than what the batches that wait say."""
         self._stop = asyncio.Event()
         self._resolver = Resolver(Dns(), self._resolved)
 
@@ -163,7 +170,10 @@ class Gateway:
 
     async def _work(self) -> None:
         """Do everything at once until the end is asked for, and go on with it while requests are finished."""
-        tasks = [asyncio.create_task(work) for work in (self._read(), self._translate(), self._serve())]
+        tasks = [
+            asyncio.create_task(work)
+            for work in (self._read(), self._apply_all(), self._translate(), self._serve())
+        ]
         others = (self._resolver.run(), self._tell_time(), self._watch_disk())
         tasks += [asyncio.create_task(work) for work in others]
         end = asyncio.create_task(self._stop.wait())
@@ -195,7 +205,20 @@ class Gateway:
         async for batch in self.source.batches():
             self._said = 0
             self._log_findings(self.findings.of_files(batch.findings_by_file))
-            await self._apply(batch)
+            if self._is_applying and _is_only_endpoints(batch):
+                self._overtake(batch)
+            else:
+                await self._batches.put(batch)
+
+    def _overtake(self, batch: Batch) -> None:
+        """Take news of endpoints at once, while a larger batch is still being taken."""
+        changes = [(change.ref, change.obj) for change in batch.changes]
+        self._overtaken.update(ref for ref, _ in changes)
+        self._take(self.translator.hasten(changes))
+
+    async def _apply_all(self) -> None:
+        while True:
+            await self._apply(await self._batches.get())
 
     async def _apply(self, batch: Batch) -> None:
         # A batch counts as a whole: a Service may stand beside the Ingress that needs it.
@@ -203,10 +226,13 @@ class Gateway:
         try:
             changes = [(change.ref, change.obj) for change in batch.changes] + self._earlier.of(batch)
             for at in range(0, len(changes), APPLY_SLICE):
-                self.translator.apply(changes[at : at + APPLY_SLICE])
+                part = changes[at : at + APPLY_SLICE]
+                self.translator.apply([(ref, obj) for ref, obj in part if ref not in self._overtaken])
                 await asyncio.sleep(0)
         finally:
-            self._is_applying = False
+            self._is_applying = not self._batches.empty()
+            if not self._is_applying:
+                self._overtaken.clear()
         if batch.initial:
             self.listed_at = time.time()
             self._listed.set()
@@ -314,6 +340,12 @@ class Gateway:
             if not (await self.keeper.status()).master:
                 await self.keeper.stop()
                 await self.keeper.until_gone()
+
+
+def _is_only_endpoints(batch: Batch) -> bool:
+    """Tell whether a small batch holds nothing but news of endpoints."""
+    small = not batch.initial and 0 < len(batch.changes) <= APPLY_SLICE
+    return small and all(change.ref.kind in {"EndpointSlice", "Endpoints"} for change in batch.changes)
 
 
 def _judge(installation: install.Installation) -> install.Versions:
