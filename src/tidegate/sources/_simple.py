@@ -55,6 +55,7 @@ def read(text: str) -> dict[str, Any] | None:
     """
     if not text.isascii():
         raise NotSimple
+    # One long loop: a call for each line would cost a third of the speed.
     root: dict[str, Any] = {}
     node: Any = root
     column = 0
