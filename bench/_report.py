@@ -43,12 +43,12 @@ class Row:
 
 def at_most(measure: str, value: float, limit: float, unit: str, detail: str = "") -> Row:
     """Give a row whose value should not pass a limit."""
-    return Row(measure, f"≤ {limit:g} {unit}".strip(), _rounded(value), unit, value <= limit, detail)
+    return Row(measure, f"≤ {_number(limit)} {unit}".strip(), _rounded(value), unit, value <= limit, detail)
 
 
 def at_least(measure: str, value: float, limit: float, unit: str, detail: str = "") -> Row:
     """Give a row whose value should reach a limit."""
-    return Row(measure, f"≥ {limit:,g} {unit}".strip(), _rounded(value), unit, value >= limit, detail)
+    return Row(measure, f"≥ {_number(limit)} {unit}".strip(), _rounded(value), unit, value >= limit, detail)
 
 
 def exactly(measure: str, value: float, wanted: float, unit: str, detail: str = "") -> Row:
@@ -141,8 +141,12 @@ def _verdict(holds: bool | None) -> str:  # noqa: FBT001 - it is the value, not 
 
 
 def _shown(row: Row) -> str:
-    value = f"{row.value:,g}" if isinstance(row.value, (int, float)) else row.value
+    value = row.value if isinstance(row.value, str) else _number(row.value)
     return f"{value} {row.unit}".strip()
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:g}"
 
 
 def _rounded(value: float) -> float:

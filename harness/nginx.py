@@ -124,6 +124,7 @@ http {{
     access_log off;
     keepalive_requests 1000000000;
     keepalive_timeout 3600;
+    client_max_body_size 0;
     default_type text/plain;
     {servers}
 }}
