@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 
-from tidegate.app import _telling
+from tidegate.app import _garbage, _telling
 from tidegate.app._configuring import Configurer
 from tidegate.app._control import Control
 from tidegate.app._earlier import Earlier
@@ -90,6 +90,7 @@ class Gateway:
         Raises `push.StateDirInUse`, `push.KeeperError`, `install.InstallError` and ``OSError`` if it cannot begin.
         """
         self._heed_signals()
+        _garbage.begin()
         lock = push.lock_state_dir(self.options.state_dir)
         try:
             await self._adopt()
@@ -174,7 +175,7 @@ class Gateway:
             asyncio.create_task(work)
             for work in (self._read(), self._apply_all(), self._translate(), self._serve())
         ]
-        others = (self._resolver.run(), self._tell_time(), self._watch_disk())
+        others = (self._resolver.run(), self._tell_time(), self._watch_disk(), _garbage.tend(self._is_idle))
         tasks += [asyncio.create_task(work) for work in others]
         end = asyncio.create_task(self._stop.wait())
         try:
@@ -184,6 +185,9 @@ class Gateway:
             for task in (*tasks, end):
                 task.cancel()
             await asyncio.gather(*tasks, end, return_exceptions=True)
+
+    def _is_idle(self) -> bool:
+        return not (self._is_applying or self.translator.pending or len(self.queue))
 
     async def _tell_time(self) -> None:
         """Let certificates that come to their end be noticed."""
@@ -297,6 +301,7 @@ class Gateway:
             self.configurer.poke()
         if not self.ready_at and self.pusher.is_there:
             self.ready_at = time.time()
+            asyncio.get_running_loop().call_later(1.0, _garbage.settle)
             self.queue.offer(
                 {_READY: encode(State(value=True))}, {_READY: Cause("the first listing", (), "added")}
             )
