@@ -16,4 +16,4 @@ def test_hastened_endpoints_are_built_at_once_and_nothing_else_is() -> None:
     assert all("10.0.0.2" in address for address in world.addresses())
     assert translator.pending == pending
     world.work()
-    assert world.host("other.example")
+    assert world.host("other.example").rules

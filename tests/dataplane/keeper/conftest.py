@@ -28,7 +28,7 @@ def free_port() -> int:
     """Give a port on which nobody listens."""
     while True:
         # Not one that the kernel gives to outgoing connections, or one of those could have it by the time it is used.
-        port = random.randrange(12_000, 30_000)  # noqa: S311 - any port will do
+        port = random.randrange(12_000, 30_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
