@@ -16,7 +16,8 @@ from harness.services import Services
 
 APPS = 6
 ATOMS = 10
-STEPS = 12
+STEPS = 9
+FILLERS = 14
 STORE = "2m"
 
 
@@ -82,8 +83,13 @@ def test_a_change_is_in_force_whole_or_not_at_all_wherever_the_store_is_full(gat
     """The room left is made smaller step by step, so that another entry of the change is the one that does not fit."""
     seen = set()
     for step in range(STEPS):
-        _write(gateway, app(step, huge=False, count=7_500), name=f"filler-{step}.yaml")
-        gateway.eventually(f"app{step}.full.example", status=502)
+        # Many small ones: shared memory that has been used has few large pieces left.
+        fillers = [100 * step + n for n in range(FILLERS)]
+        _write(
+            gateway, [o for n in fillers for o in app(n, huge=False, count=500)], name=f"filler-{step}.yaml"
+        )
+        for n in fillers:
+            gateway.eventually(f"app{n}.full.example", status=502)
         version = gateway.status()["version"]
         _write(gateway, [many_entries(step)], name="atom.yaml")
         waiting.until(partial(_settled, gateway, version), 30, 0.05, why="in force or refused")

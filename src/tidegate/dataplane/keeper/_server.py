@@ -124,12 +124,17 @@ async def _unknown(header: _Header, _payload: bytes) -> _Reply:
 
 
 def _bound(path: Path) -> socket.socket:
+    """Give a socket that listens under a name. Under another one first: whoever finds the name finds somebody there."""
     path.unlink(missing_ok=True)
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX)
     try:
-        with paths.short(path) as name:
+        with paths.short(new) as name:
             bound.bind(name)
-        path.chmod(0o600)
+        new.chmod(0o600)
+        bound.listen()
+        new.rename(path)
     except OSError:
         bound.close()
         raise
