@@ -1,7 +1,8 @@
 """``python -m bench [NAME…]``: run groups of benchmarks, print one table, write each group's rows as JSON.
 
-``BENCH_QUICK=1`` makes everything small and short: it shows that the benchmarks run, not what the gateway does. Exit
-code 0 if every target holds, 1 if one does not, 2 for a name that is none.
+Rows go to ``bench/results/NAME.json``, or into the folder that ``BENCH_RESULTS`` names. ``BENCH_QUICK=1`` makes
+everything small and short: it shows that the benchmarks run, not what the gateway does, and writes only where
+``BENCH_RESULTS`` says. Exit code 0 if every target holds, 1 if one does not, 2 for a name that is none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from bench import _report, loss, memory, propagation, reloads, request_path, scale
 
@@ -33,8 +35,9 @@ def main(names: Sequence[str]) -> int:
     quick = os.environ.get("BENCH_QUICK", "") not in {"", "0"}
     machine = _report.machine()
     done = {name: _run(name, quick=quick) for name in names or GROUPS}
-    for name, rows in done.items():
-        _report.write(name, machine, rows)
+    if folder := os.environ.get("BENCH_RESULTS") or ("" if quick else str(_report.RESULTS)):
+        for name, rows in done.items():
+            _report.write(Path(folder), name, machine, rows)
     _report.show(machine, done)
     return int(any(r.holds is False for rows in done.values() for r in rows))
 

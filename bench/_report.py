@@ -107,11 +107,11 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(name: str, told: dict[str, str], rows: Sequence[Row]) -> None:
-    """Write one group's rows to ``bench/results/NAME.json``."""
-    RESULTS.mkdir(exist_ok=True)
+def write(folder: Path, name: str, told: dict[str, str], rows: Sequence[Row]) -> None:
+    """Write one group's rows to ``NAME.json`` in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"machine": told, "rows": [asdict(r) for r in rows]}, indent=1, ensure_ascii=False)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    (folder / f"{name}.json").write_text(text + "\n")
 
 
 def show(told: dict[str, str], groups: dict[str, Sequence[Row]]) -> None:
