@@ -161,6 +161,16 @@ def test_a_policy_that_changes_reaches_the_main_backend() -> None:
     assert {key for key in changes if not key.startswith("o/")} == {"b/shop/web/80"}
 
 
+def test_the_policy_is_that_of_the_first_to_name_the_canary() -> None:
+    """g.6: also if that Ingress stands elsewhere and only now came or went."""
+    elsewhere = canary("elsewhere", host="b.example", annotations={"canary-weight": "70"}, created="2021")
+    world = World(MAIN, canary())
+    world.tell(elsewhere)
+    assert world.backend().canary == Canary(backend="shop/next/80", weight=70)
+    world.tell(gone(elsewhere))
+    assert world.backend().canary == Canary(backend="shop/next/80", weight=10)
+
+
 def test_a_canary_of_the_default_backend() -> None:
     """An Ingress without rules may have one as well."""
     backend = {"service": {"name": "web", "port": {"number": 80}}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -14,46 +15,40 @@ from tidegate.kube.objects import Ref, Resource
 from tidegate.model import Host, Route, decode, encode
 from tidegate.translate import Options, Translator, last_good_of
 
-HOSTS = ["a.example", "b.example", "*.example", "", "c.example"]
-PATHS = ["/", "/a", "/a/", "/ab", "/a/b", "/a/(x", "/v[0-9]+(/|$)(.*)"]
-SERVICES = ["one", "two", "three"]
-NAMESPACES = ["shop", "desk"]
-NAMES = ["i1", "i2", "i3", "i4"]
+# Few names, so that objects meet: nearly every Ingress here conflicts with another one.
+HOSTS = ["a.example", "a.example", "*.example", ""]
+PATHS = ["/", "/", "/a", "/a(x", "/v[0-9]+(/|$)(.*)"]
+SERVICES = ["one", "two"]
+NAMESPACES = ["shop", "shop", "shop", "desk"]
+NAMES = ["i1", "i2", "i3"]
 OPTIONS = msgspec.structs.replace(
-    FOLDER, default_backend_service="desk/three", default_ssl_certificate="desk/cert", configmap="desk/config"
+    FOLDER, default_backend_service="desk/one", default_ssl_certificate="desk/cert", configmap="desk/config"
 )
-
-ANNOTATIONS = st.dictionaries(
-    st.sampled_from(
-        [
-            "use-regex",
-            "rewrite-target",
-            "canary",
-            "canary-weight",
-            "service-upstream",
-            "proxy-body-size",
-            "ssl-redirect",
-            "whitelist-source-range",
-            "auth-url",
-            "permanent-redirect",
-            "upstream-vhost",
-            "proxy-buffering",
-        ]
-    ),
-    st.sampled_from(
-        ["true", "false", "", "10", "/$2", "8m", "on", "10.0.0.0/8", "http://x.example/", "$service_name"]
-    ),
-    max_size=3,
-)
+_CANARY = {"canary": "true", "canary-weight": "10"}
+ANNOTATIONS = st.sampled_from(
+    [
+        {}, {}, _CANARY, _CANARY, _CANARY | {"canary-weight": "50"}, {"use-regex": "true"}, {"rewrite-target": "/$2"},
+        {"service-upstream": "true"}, {"proxy-body-size": "8m"}, {"proxy-body-size": "9m"}, {"ssl-redirect": "false"},
+        {"auth-url": "http://x"}, {"permanent-redirect": "a b"}, {"permanent-redirect": "/x"}, {"unknown": "x"},
+        {"upstream-vhost": "$service_name"}, {"allowlist-source-range": "x"}, {"proxy-buffering": "on"},
+    ]
+)  # fmt: skip
 RULES = st.builds(
     lambda host, paths: rule(host, *paths),
     st.sampled_from(HOSTS),
     st.lists(
-        st.builds(path, st.sampled_from(PATHS), st.sampled_from(SERVICES), st.sampled_from([80, 81, "http"]),
-                  st.sampled_from(["Exact", "Prefix", "ImplementationSpecific"])),
-        max_size=3,
-    ),
-)  # fmt: skip
+        st.builds(
+            path,
+            st.sampled_from(PATHS),
+            st.sampled_from(SERVICES),
+            st.sampled_from([80, 80, "http"]),
+            st.sampled_from(["Prefix", "ImplementationSpecific", "ImplementationSpecific"]),
+        ),
+        min_size=1,
+        max_size=2,
+    )
+    | st.just([]),
+)
 
 
 def _ingress(
@@ -71,14 +66,14 @@ INGRESSES = st.builds(
     _ingress,
     st.sampled_from(NAMESPACES),
     st.sampled_from(NAMES),
-    st.lists(RULES, max_size=3),
+    st.lists(RULES, min_size=1, max_size=2) | st.just([]),
     ANNOTATIONS,
     st.integers(2020, 2022),
-    default=st.sampled_from(["", "", "", "one", "two"]),
+    default=st.sampled_from(["", "", "one", "two"]),
     tls=st.lists(
         st.tuples(st.lists(st.sampled_from(HOSTS), max_size=2), st.sampled_from(["cert", "none"])), max_size=2
     ),
-    cls=st.sampled_from([None, None, None, "nginx", "other"]),
+    cls=st.sampled_from([None, None, None, None, "nginx", "other"]),
 )
 SERVICE_FACTS = st.builds(
     lambda namespace, name, ports, spec: service(name, *ports, namespace=namespace, **spec),
@@ -136,15 +131,25 @@ def _changes(certificates: dict[str, tuple[bytes, bytes]]) -> st.SearchStrategy[
     facts = st.one_of(
         INGRESSES, INGRESSES, INGRESSES, SERVICE_FACTS, SLICES, CLASSES, CONFIGS, _secrets(certificates)
     )
-    change = st.one_of(
-        st.tuples(st.just("tell"), facts),
-        st.tuples(st.just("tell"), facts),
-        st.tuples(st.just("tell"), facts),
-        st.tuples(st.just("remove"), st.integers(0, 30)),
-        st.tuples(st.just("step"), st.integers(0, 5)),
-        st.tuples(st.just("dns"), st.sampled_from([None, (), ("10.1.1.1",), ("10.1.1.2", "127.0.0.1")])),
+    tell, step = st.tuples(st.just("tell"), facts), st.tuples(st.just("step"), st.integers(0, 5))
+    remove = st.tuples(st.just("remove"), st.integers(0, 30))
+    answers = st.sampled_from([None, (), ("10.1.1.1",), ("10.1.1.2", "127.0.0.1")])
+    change = st.one_of(tell, tell, tell, remove, remove, step, step, st.tuples(st.just("dns"), answers))
+    begin = st.lists(INGRESSES.map(lambda fact: ("tell", fact)), min_size=2, max_size=4)
+    return st.tuples(begin, st.lists(change, min_size=4, max_size=30)).map(
+        lambda parts: [*BASE, *parts[0], *parts[1]]
     )
-    return st.lists(change, min_size=1, max_size=40)
+
+
+BASE: list[tuple[str, Any]] = [
+    *(
+        ("tell", fact)
+        for name in SERVICES
+        for fact in (service(name), endpoint_slice(name, "10.0.0.1", name="s1"))
+    ),
+    ("step", 2),
+]
+"""What is there at the start, so that Ingress objects have something to lead to."""
 
 
 class _History:
@@ -222,8 +227,11 @@ def test_any_history_ends_where_a_fresh_start_does(
 
     The fresh one is given what a restart finds on disk: last good versions are the part of the past that counts.
     """
+    _check(data.draw(_changes(certificates)))
+
+
+def _check(changes: list[tuple[str, Any]]) -> None:
     history = _History(OPTIONS)
-    changes = data.draw(_changes(certificates))
     for what, value in changes:
         history.change(what, value)
     while history.translator.pending:
@@ -238,6 +246,68 @@ def test_any_history_ends_where_a_fresh_start_does(
     assert history.translator.names == fresh.translator.names
     assert history.translator.profiles == fresh.translator.profiles
     assert history.translator.node == fresh.translator.node
+
+
+# --- long histories in a small world ----------------------------------------------------------------------------------
+
+_ASKED: list[dict[str, str]] = [
+    {}, {}, {}, _CANARY, _CANARY, _CANARY | {"canary-weight": "50"}, {"use-regex": "true"}, {"rewrite-target": "/$2"},
+    {"service-upstream": "true"}, {"proxy-body-size": "8m"}, {"proxy-body-size": "9m"}, {"auth-url": "x"},
+    {"permanent-redirect": "a b"},
+]  # fmt: skip
+
+
+def _random_ingress(dice: random.Random) -> Fact:
+    host = dice.choice(["a.example", "a.example", "a.example", "b.example", ""])
+    paths = [
+        path(dice.choice(["/", "/", "/a", "/a(x"]), dice.choice(["one", "two"]), 80, "ImplementationSpecific")
+        for _ in range(dice.choice([1, 1, 2]))
+    ]
+    rules = [rule(host, *paths)] if dice.random() < 0.9 else []
+    if dice.random() < 0.3:
+        rules.insert(0, rule("b.example", path("/", "one")))
+    default = {"service": {"name": "two", "port": {"number": 80}}} if dice.random() < 0.25 else None
+    hosts = dice.choice([["a.example"], ["b.example"], []])
+    tls = [{"hosts": hosts, "secretName": "cert"}] if dice.random() < 0.4 else []
+    return ingress(
+        dice.choice(["i1", "i2", "i3", "i4"]), *rules, annotations=dice.choice(_ASKED), defaultBackend=default,
+        created=dice.choice(["2020", "2021", "2022"]), tls=tls,
+    )  # fmt: skip
+
+
+def _random_fact(dice: random.Random, certificates: dict[str, tuple[bytes, bytes]]) -> Fact:
+    kind = dice.choices(["ingress", "slice", "service", "secret", "config"], [10, 2, 2, 2, 1])[0]
+    name = dice.choice(["one", "two"])
+    if kind == "ingress":
+        return _random_ingress(dice)
+    if kind == "slice":
+        return endpoint_slice(name, *dice.sample(["10.0.0.1", "10.0.0.2", "127.0.0.1"], dice.randint(0, 3)))
+    if kind == "service":
+        return service(name, clusterIP=dice.choice([None, "10.9.0.1"]))
+    if kind == "config":
+        return load(
+            "ConfigMap",
+            "config",
+            "desk",
+            data=dice.choice([{}, {"service-upstream": "true"}, {"keep-alive": "9"}]),
+        )
+    chain, key = (certificates[dice.choice(["a", "star", "star"])][part] for part in (0, 1))
+    return load("Secret", "cert", "shop", data={"tls.crt": chain, "tls.key": key})
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**64))
+def test_long_histories_of_few_objects(seed: int, certificates: dict[str, tuple[bytes, bytes]]) -> None:
+    """Four Ingress objects that fight for two hosts, with canaries, patterns and certificates, a hundred times over."""
+    dice = random.Random(seed)
+    changes: list[tuple[str, Any]] = list(BASE)
+    for _ in range(100):
+        what = dice.choices(["tell", "remove", "step"], [6, 2, 4])[0]
+        if what == "tell":
+            changes.append((what, _random_fact(dice, certificates)))
+        else:
+            changes.append((what, dice.randint(0, 9)))
+    _check(changes)
 
 
 def _comparable(findings: dict[Ref, tuple[Finding, ...]]) -> set[Finding]:

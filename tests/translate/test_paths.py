@@ -175,6 +175,8 @@ def test_route_ids_do_not_collide() -> None:
     turned = World(ingress("web", rule("h", path(two, "two"), path(one, "one"))))
     assert {key: turned.host("h").rules[at].route for at, key in enumerate(turned.rules("h"))} == ids
     world.tell(ingress("web", rule("h", path(two, "two"))))
+    assert [route.service for route in world.rules("h").values()] == ["two"]
+    assert len(world.keys("r/")) == 1
     assert world.host("h").rules == World(ingress("web", rule("h", path(two, "two")))).host("h").rules
 
 

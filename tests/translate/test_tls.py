@@ -232,6 +232,19 @@ def test_bad_secrets(before: bool, certificates: Pairs) -> None:  # noqa: FBT001
         assert "CertificateInvalid" not in world.kinds()
 
 
+def test_a_last_good_pair_goes_with_its_last_host(certificates: Pairs) -> None:
+    """Nothing uses it any longer: a host that comes later gets the default certificate, and the finding says so."""
+    other = secured("c.test", name="other")
+    world = World(secured(), other, secret(certificates["a"]))
+    world.tell(secret((b"x", b"y")))
+    assert world.finding("CertificateInvalid").message == "Its last good pair stays in use."
+    world.tell(gone(secured()))
+    assert world.keys("c/") == []
+    assert world.finding("CertificateInvalid").message == "The default certificate is used."
+    world.tell(secured())
+    assert certificate(world, "a.example") == ""
+
+
 def test_a_deleted_secret_is_gone(certificates: Pairs) -> None:
     """G5: whoever deletes a Secret means it; the host still counts as TLS."""
     world = World(secured(), secret(certificates["a"]))
