@@ -1,7 +1,7 @@
-"""Annotations that the gateway knows but does not support yet, and those that have long gone (reference, a).
+"""Every annotation of the predecessor with its risk, and those that have long gone (reference, a).
 
-Together with the declared ones they are all annotations of the predecessor, so a name that is nowhere is a mistake.
-A protection among them denies the Ingress: what cannot be done must not be left out silently.
+What is not declared is not supported yet, and told; a name that is nowhere is a mistake. A protection that is not
+supported denies the Ingress: what cannot be done must not be left out silently.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ PROTECTIONS: Final = {
         """
         auth-always-set-cookie auth-keepalive auth-keepalive-requests auth-keepalive-share-vars
         auth-keepalive-timeout auth-method auth-secret-type auth-tls-pass-certificate-to-upstream
-        auth-tls-verify-depth auth-type backend-protocol enable-modsecurity enable-owasp-core-rules limit-allowlist
-        limit-burst-multiplier limit-connections limit-rpm limit-rps proxy-ssl-verify satisfy
+        auth-tls-verify-depth auth-type backend-protocol enable-modsecurity enable-owasp-core-rules
+        limit-allowlist limit-burst-multiplier limit-connections limit-rpm limit-rps proxy-ssl-verify satisfy
         """
     ),
     Risk.MEDIUM: _names(
         """
-        auth-cache-duration auth-cache-key auth-proxy-set-headers auth-realm auth-request-redirect
-        auth-response-headers auth-secret auth-signin-redirect-param auth-tls-secret auth-tls-verify-client
-        denylist-source-range
+        allowlist-source-range auth-cache-duration auth-cache-key auth-proxy-set-headers auth-realm
+        auth-request-redirect auth-response-headers auth-secret auth-signin-redirect-param auth-tls-secret
+        auth-tls-verify-client denylist-source-range
         """
     ),
     Risk.HIGH: _names(
@@ -47,24 +47,28 @@ PROTECTIONS: Final = {
 OTHERS: Final = {
     Risk.LOW: _names(
         """
-        affinity affinity-canary-behavior client-body-buffer-size connection-proxy-header cors-allow-credentials
-        cors-max-age custom-http-errors default-backend disable-proxy-intercept-errors enable-access-log enable-cors
-        enable-global-auth enable-opentelemetry enable-rewrite-log from-to-www-redirect http2-push-preload
-        limit-rate limit-rate-after load-balance mirror-request-body opentelemetry-trust-incoming-span
-        proxy-buffer-size proxy-buffers-number proxy-busy-buffers-size proxy-http-version proxy-max-temp-file-size
-        proxy-next-upstream-timeout proxy-next-upstream-tries proxy-request-buffering proxy-ssl-protocols
-        proxy-ssl-server-name proxy-ssl-verify-depth relative-redirects session-cookie-change-on-failure
+        affinity affinity-canary-behavior canary canary-weight canary-weight-total client-body-buffer-size
+        connection-proxy-header cors-allow-credentials cors-max-age custom-http-errors default-backend
+        disable-proxy-intercept-errors enable-access-log enable-cors enable-global-auth enable-opentelemetry
+        enable-rewrite-log from-to-www-redirect http2-push-preload limit-rate limit-rate-after load-balance
+        mirror-request-body opentelemetry-trust-incoming-span permanent-redirect-code proxy-buffer-size
+        proxy-buffering proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout proxy-http-version
+        proxy-max-temp-file-size proxy-next-upstream-timeout proxy-next-upstream-tries proxy-read-timeout
+        proxy-request-buffering proxy-send-timeout proxy-ssl-protocols proxy-ssl-server-name
+        proxy-ssl-verify-depth relative-redirects service-upstream session-cookie-change-on-failure
         session-cookie-conditional-samesite-none session-cookie-samesite session-cookie-secure ssl-ciphers
-        ssl-passthrough ssl-prefer-server-ciphers temporal-redirect-code upstream-hash-by-subset
-        upstream-hash-by-subset-size
+        ssl-passthrough ssl-prefer-server-ciphers ssl-redirect temporal-redirect-code upstream-hash-by-subset
+        upstream-hash-by-subset-size upstream-vhost use-port-in-redirects use-regex
         """
     ),
     Risk.MEDIUM: _names(
         """
-        affinity-mode app-root cors-allow-headers cors-allow-methods cors-allow-origin cors-expose-headers
-        custom-headers fastcgi-index fastcgi-params-configmap opentelemetry-operation-name proxy-cookie-domain
-        proxy-cookie-path proxy-next-upstream proxy-redirect-from proxy-redirect-to proxy-ssl-ciphers
-        proxy-ssl-secret session-cookie-domain session-cookie-expires session-cookie-max-age session-cookie-name
+        affinity-mode app-root canary-by-cookie canary-by-header canary-by-header-pattern canary-by-header-value
+        cors-allow-headers cors-allow-methods cors-allow-origin cors-expose-headers custom-headers fastcgi-index
+        fastcgi-params-configmap force-ssl-redirect opentelemetry-operation-name permanent-redirect
+        preserve-trailing-slash proxy-body-size proxy-cookie-domain proxy-cookie-path proxy-next-upstream
+        proxy-redirect-from proxy-redirect-to proxy-ssl-ciphers proxy-ssl-secret rewrite-target
+        session-cookie-domain session-cookie-expires session-cookie-max-age session-cookie-name
         session-cookie-path temporal-redirect x-forwarded-prefix
         """
     ),
@@ -75,9 +79,8 @@ OTHERS: Final = {
     ),
 }
 """Without these an Ingress works, only not quite as asked for."""
-
 ALIASES: Final = {"limit-whitelist": "limit-allowlist"}
-"""Older names of annotations that are not supported yet."""
+"""Older names; those of declared annotations stand in their declarations."""
 
 GONE: Final = _names(
     """
@@ -104,12 +107,12 @@ def canonical(name: str) -> str:
 
 
 def risk_of(name: str) -> Risk | None:
-    """Give the risk of an annotation that is not supported yet; None if it is none of those."""
+    """Give the risk of an annotation; None if there is none of this name."""
     return _RISKS.get(name)
 
 
 def all_names() -> frozenset[str]:
-    """Give the names of all annotations that are not supported yet."""
+    """Give the names of all annotations, supported or not."""
     return frozenset(_RISKS)
 
 

@@ -70,8 +70,13 @@ def supported() -> frozenset[str]:
     return frozenset(BY_NAME)
 
 
+def unsupported() -> frozenset[str]:
+    """Give the names of all annotations that are known and not declared."""
+    return known.all_names() - supported()
+
+
 @functools.lru_cache(maxsize=1024)
 def nearest(name: str) -> str:
     """Give the known annotation whose name is most like this one, or an empty text."""
-    candidates = sorted({*BY_NAME, *known.all_names()})
+    candidates = sorted(known.all_names())
     return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=0.75)), "")
