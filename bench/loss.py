@@ -136,7 +136,8 @@ def _profiles(changes: int, clients: int, instances: _fleet.Instances, told: Tol
     stock = _stock(instances, clients, changes)
     wrong = sum(ours.wrong.values()) + sum(ours.status.values())
     measure = f"{changes} changes that need a new profile, {clients:,} paced keepalive clients"
-    detail = f"{dict(ours.lost)}, {reloads} reloads; stock nginx, {changes} HUPs: {stock.bad} of {stock.sent:,} lost {dict(stock.lost)}"
+    beside = f"stock nginx, {changes} HUPs: {stock.bad} of {stock.sent:,} lost {dict(stock.lost)}"
+    detail = f"{dict(ours.lost)}, {reloads} reloads; {beside}"
     return [
         _report.stated(
             f"{measure}: requests lost", sum(ours.lost.values()), "", f"of {ours.sent:,}; {detail}"

@@ -57,6 +57,28 @@ def trusting(pool: Backends, authority: Authority) -> Iterator[Gateway]:
         yield gateway
 
 
+@pytest.fixture(scope="module")
+def distant(pool: Backends, authority: Authority) -> Iterator[Gateway]:
+    """Trusts a network that no client here is in."""
+    with start(
+        pool, authority, {"use-forwarded-headers": "true", "proxy-real-ip-cidr": "10.0.0.0/8"}
+    ) as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def full(pool: Backends, authority: Authority) -> Iterator[Gateway]:
+    config = {
+        "use-forwarded-headers": "true",
+        "compute-full-forwarded-for": "true",
+        "proxy-real-ip-cidr": "127.0.0.0/8",
+        "proxy-add-original-uri-header": "true",
+        "generate-request-id": "false",
+    }
+    with start(pool, authority, config) as gateway:
+        yield gateway
+
+
 def told(gateway: Gateway, headers: list[tuple[str, str]]) -> Echo:
     return gateway.get(HOST, "/", headers=headers).echo
 
@@ -115,6 +137,29 @@ def test_a_trusted_peer_that_says_nothing_changes_nothing(trusting: Gateway) -> 
     assert echo.get("X-Forwarded-For") == ["127.0.0.1"]
     assert echo.get("X-Forwarded-Proto") == ["http"]
     assert echo.get("Host") == [HOST]
+
+
+def test_a_peer_outside_the_trusted_networks_is_a_stranger(distant: Gateway) -> None:
+    """Whatever the mode: address, scheme, port and host are those of its connection."""
+    echo = told(distant, SPOOFED)
+    assert echo.get("X-Forwarded-For") == echo.get("X-Real-IP") == ["127.0.0.1"]
+    assert echo.get("X-Forwarded-Proto") == ["http"]
+    assert echo.get("X-Forwarded-Port") == [str(distant.http_port)]
+    assert echo.get("Host") == echo.get("X-Forwarded-Host") == [HOST]
+
+
+def test_the_whole_chain_is_passed_on_where_it_is_asked_for(full: Gateway) -> None:
+    """What the trusted peer said, and the peer itself."""
+    echo = told(full, [("X-Forwarded-For", "10.1.1.1, 10.2.2.2")])
+    assert echo.get("X-Forwarded-For") == ["10.1.1.1, 10.2.2.2, 127.0.0.1"]
+    assert echo.get("X-Real-IP") == ["10.2.2.2"]
+
+
+def test_keys_of_the_configmap_add_and_leave_out_headers(full: Gateway) -> None:
+    """The original URI, and no id where the client has sent none."""
+    echo = full.get(HOST, "/a/../b?c=%20").echo
+    assert echo.get("X-Original-URI") == ["/a/../b?c=%20"]
+    assert echo.get("X-Request-ID") in ([], [""])
 
 
 def test_headers_of_the_client_pass_unchanged(plain: Gateway) -> None:
