@@ -1,4 +1,4 @@
-"""Timeouts towards the backend (reference a.3)."""
+"""Timeouts and tries towards the backend (reference a.3)."""
 
 from __future__ import annotations
 
@@ -28,5 +28,12 @@ ANNOTATIONS: Final = (
         Data("read_timeout"),
         "Seconds between two reads of the response from the backend.",
         config_key="proxy-read-timeout",
+    ),
+    Annotation(
+        "proxy-next-upstream-tries",
+        values.integer(0),
+        Data("tries"),
+        "Endpoints to try, the first included; 0 tries each one.",
+        config_key="proxy-next-upstream-tries",
     ),
 )
