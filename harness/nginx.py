@@ -17,6 +17,8 @@ from harness import cpu, programs, waiting
 _OURS = re.compile(
     r"^\s*(daemon|worker_processes|worker_cpu_affinity|pid|master_process)\s[^;]*;", re.MULTILINE
 )
+_HTTP = re.compile(r"^\s*http\s*{", re.MULTILINE)
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 _LISTEN = re.compile(r"^\s*listen\s+(?:\S*?:)?(\d+)([^;]*);", re.MULTILINE)
 
 
@@ -43,7 +45,9 @@ class Nginx:
         self._prefix = prefix or self.folder
         self._cores = cores
         own = f"daemon off;\nworker_processes {workers};\npid {self.folder}/nginx.pid;\n"
-        self.text = own + _OURS.sub("", text)
+        # The binary's own folders for temporary files are of another system.
+        temp = "\n".join(f"{name}_temp_path {self.folder}/{name};" for name in _TEMPORARY)
+        self.text = own + _HTTP.sub(rf"\g<0>\n{temp}", _OURS.sub("", text), count=1)
         self.workers_wanted = workers
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -75,8 +79,6 @@ class Nginx:
     def __enter__(self) -> Self:
         conf = self.folder / "nginx.conf"
         conf.write_text(self.text)
-        for name in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
-            (self.folder / name).mkdir()
         self._process = subprocess.Popen(
             [*self._argv, "-p", f"{self._prefix}/", "-c", str(conf), "-e", str(self.folder / "error.log")],
             stdout=subprocess.DEVNULL,

@@ -55,7 +55,7 @@ async def test_a_large_file_is_read_beside_the_event_loop(tmp_path: Path) -> Non
         assert len(seen.objects) == 1
         await seen.until(lambda: len(seen.objects) == 20_001)
         taken = perf_counter() - start
-        assert longest[0] < taken / 5
+        assert longest[0] < taken / 2
         place = seen.source.locate(svc("s19999"))
         assert place is not None
         assert (place.line, place.document) == (9 * 19999 + 1, 20_000)
