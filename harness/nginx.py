@@ -46,7 +46,8 @@ class Nginx:
         self._cores = cores
         own = f"daemon off;\nworker_processes {workers};\npid {self.folder}/nginx.pid;\n"
         # The binary's own folders for temporary files are of another system.
-        temp = "\n".join(f"{name}_temp_path {self.folder}/{name};" for name in _TEMPORARY)
+        absent = (name for name in _TEMPORARY if f"{name}_temp_path" not in text)
+        temp = "\n".join(f"{name}_temp_path {self.folder}/{name};" for name in absent)
         self.text = own + _HTTP.sub(rf"\g<0>\n{temp}", _OURS.sub("", text), count=1)
         self.workers_wanted = workers
         self._process: subprocess.Popen[bytes] | None = None
