@@ -241,7 +241,7 @@ end
 
 local function refresh_buckets(host)
     local stale = host.stale
-    host.stale = nil
+    host.stale = false
     for number in pairs(stale) do
         load_bucket(host, number)
     end
@@ -259,7 +259,7 @@ local function load_host(name)
         end
         entry = {}
     end
-    local host = setmetatable({ name = name, tls = 0 }, host_mt)
+    local host = setmetatable({ name = name, tls = 0, stale = false }, host_mt)
     paths.init(host, entry.regex, TO_SLASH)
     if name == ANY then
         paths.set(host, "e", HEALTHZ_PATH, HEALTHZ)
