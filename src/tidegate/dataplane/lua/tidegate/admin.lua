@@ -55,13 +55,10 @@ end
 
 
 function _M.status()
-    local now = store.version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
+    entries.follow()
     local capacity, free = store.space()
     return reply(200, {
-        version = now,
+        version = entries.seen,
         generation = conf.generation,
         workers = ngx.worker.count(),
         reported = node.reported(),

@@ -3,15 +3,14 @@
 
 local balancer = require "ngx.balancer"
 local entries = require "tidegate.entries"
+local routes = require "tidegate.routes"
 local router = require "tidegate.router"
-local store = require "tidegate.store"
 
 local var = ngx.var
 local set_current_peer = balancer.set_current_peer
 local set_more_tries = balancer.set_more_tries
 local set_timeouts = balancer.set_timeouts
 local get_last_failure = balancer.get_last_failure
-local version = store.version
 
 -- A peer that refuses at once: discard port of the loopback interface.
 local NOBODY, NOBODY_PORT = "127.0.0.1", 9
@@ -24,7 +23,7 @@ local function backend_of(route)
     if not backend or backend.canary then
         -- Primary or canary was decided in the set phase.
         local id = var.tg_backend
-        backend = id ~= "" and entries.backend(id) or backend
+        backend = id ~= "" and routes.backend(id) or backend
     end
     return backend
 end
@@ -68,10 +67,10 @@ end
 
 -- The general way: a later try, a request whose body was read meanwhile, a canary.
 local function balance()
-    local route = entries.route(var.tg_route)
+    local route = routes.route(var.tg_route)
     local backend = backend_of(route)
     if backend and backend.epoch ~= entries.epoch then
-        entries.load_backend(backend)
+        routes.load_backend(backend)
     end
     if not backend or backend.count <= 0 then
         -- The last endpoint went while the body was read, or between two tries.
@@ -86,10 +85,7 @@ end
 
 
 function _M.run()
-    local now = version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
+    entries.follow()
     local route = router.take()
     if not route or route.backend.count <= 0 then
         return balance()

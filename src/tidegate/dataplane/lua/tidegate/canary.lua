@@ -1,5 +1,8 @@
 -- Canary (reference g.11): which of two backends a request goes to.
 
+local entries = require "tidegate.entries"
+local routes = require "tidegate.routes"
+
 local var = ngx.var
 local gsub, lower = string.gsub, string.lower
 local random = math.random
@@ -54,13 +57,13 @@ end
 
 -- The backend to use: the canary's if the request wants it and it has endpoints. A primary without endpoints answers 503
 -- whatever the canary has (reference g.11).
-function _M.choose(backend, entries)
+function _M.choose(backend)
     if backend.count == 0 or not wants(backend.canary) then
         return backend
     end
     local other = backend.canary.object
     if other.epoch ~= entries.epoch then
-        entries.load_backend(other)
+        routes.load_backend(other)
     end
     return other.count > 0 and other or backend
 end

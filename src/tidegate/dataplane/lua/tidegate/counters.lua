@@ -4,7 +4,7 @@
 -- killed.
 
 local ffi = require "ffi"
-local entries = require "tidegate.entries"
+local routes = require "tidegate.routes"
 
 local totals = ngx.shared.tidegate_counters
 local var = ngx.var
@@ -20,7 +20,7 @@ local _M = { lost = 0 }
 
 -- Log phase.
 function _M.log()
-    local route = entries.object(var.tg_route)
+    local route = routes.object(var.tg_route)
     local counts = route.counts
     if not counts then
         counts = new_counts()
@@ -51,10 +51,10 @@ end
 
 
 function _M.flush()
-    local routes = touched
+    local counted = touched
     touched, count = {}, 0
-    for i = 1, #routes do
-        add(routes[i])
+    for i = 1, #counted do
+        add(counted[i])
     end
 end
 

@@ -2,7 +2,7 @@
 --
 -- Each feature is one module with a `prepare(get, plan, entry)`, called once when the route is decoded; `get` gives a data
 -- setting: the route's override, else the global value. It may leave facts in the plan for other phases, and it may give a
--- step: a function (host, is_tls, entries) that runs for each request of that route and gives the location that answers, or
+-- step: a function (host, is_tls) that runs for each request of that route and gives the location that answers, or
 -- nil to go on. A request pays for the steps of its own route only, and routes that override nothing share one plan.
 --
 -- The order is that in which ingress-nginx takes its decisions (reference g.9): early steps come before "no endpoints".

@@ -2,6 +2,7 @@
 
 local counters = require "tidegate.counters"
 local entries = require "tidegate.entries"
+local routes = require "tidegate.routes"
 local node = require "tidegate.node"
 local store = require "tidegate.store"
 
@@ -29,10 +30,7 @@ end
 
 -- 200 once all that the source held at the start is in force.
 function _M.readyz()
-    local now = store.version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
+    entries.follow()
     if node.is_draining() then
         return answer(false, "draining")
     end
@@ -52,7 +50,7 @@ end
 local function requests()
     local sums = {}
     for id, classes in pairs(counters.totals()) do
-        local namespace, ingress, service = entries.names(id)
+        local namespace, ingress, service = routes.names(id)
         local labels = "namespace=" .. quoted(namespace) .. ",ingress=" .. quoted(ingress)
             .. ",service=" .. quoted(service)
         for class, n in pairs(classes) do

@@ -58,12 +58,9 @@ local function tick(premature)
     if premature then
         return
     end
-    local now = store.version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
+    entries.follow()
     entries.drain(node.is_draining())
-    entries.sweep(ngx.now())
+    require("tidegate.routes").sweep(ngx.now())
 end
 
 
@@ -74,7 +71,7 @@ function _M.worker()
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
     require("tidegate.node").report()
     local entries = require "tidegate.entries"
-    entries.sync(store.version())
+    entries.follow()
     assert(ngx.timer.every(TICK, tick))
 end
 

@@ -7,13 +7,14 @@
 local ffi_cast = require("ffi").cast
 local get_request = require("resty.core.base").get_request
 local entries = require "tidegate.entries"
-local store = require "tidegate.store"
+local certificates = require "tidegate.certificates"
+local hosts = require "tidegate.hosts"
+local routes = require "tidegate.routes"
 local conditions = require "tidegate.conditions"
 local canary = require "tidegate.canary"
 local lookup = require("tidegate.paths").lookup
 
 local var = ngx.var
-local version = store.version
 local tonumber = tonumber
 
 local NOTHING = { id = "" }
@@ -57,7 +58,7 @@ end
 
 local function run(steps, host, is_tls)
     for i = 1, #steps do
-        local location = steps[i](host, is_tls, entries)
+        local location = steps[i](host, is_tls)
         if location then
             return location
         end
@@ -81,8 +82,8 @@ local function decide(route, host, is_tls)
     if route and route.answer then
         return own_answers[route.answer]()
     end
-    route = route or entries.fallback(host)
-    if not route or (route.epoch ~= entries.epoch and not entries.load_route(route)) then
+    route = route or hosts.fallback(host)
+    if not route or (route.epoch ~= entries.epoch and not routes.load_route(route)) then
         return jump(NOTHING, "@e404")
     end
     local plan = route.plan
@@ -95,10 +96,10 @@ local function decide(route, host, is_tls)
         return jump(route, "@e404")
     end
     if backend.epoch ~= entries.epoch then
-        entries.load_backend(backend)
+        routes.load_backend(backend)
     end
     if backend.canary then
-        backend = canary.choose(backend, entries)
+        backend = canary.choose(backend)
         var.tg_backend = backend.id
     end
     if backend.count == 0 then
@@ -124,11 +125,8 @@ end
 
 
 local function find_route()
-    local now = version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
-    local host = entries.host(var.host)
+    entries.follow()
+    local host = hosts.find(var.host)
     return lookup(host, var.uri), host
 end
 
@@ -144,7 +142,7 @@ function _M.http()
     local route, host = find_route()
     if route and route.epoch == entries.epoch then
         local plan = route.plan
-        local is_fast = plan.fast or (plan.fast_without_tls and not entries.is_tls(host))
+        local is_fast = plan.fast or (plan.fast_without_tls and not certificates.is_tls(host))
         if is_fast and is_open(route) then
             last_request, last_route = address(), route
             return route.id

@@ -6,7 +6,7 @@
 
 local ssl = require "ngx.ssl"
 local entries = require "tidegate.entries"
-local store = require "tidegate.store"
+local certificates = require "tidegate.certificates"
 
 local lower, sub = string.lower, string.sub
 
@@ -32,9 +32,9 @@ end
 
 
 local function certificate_for(name)
-    local host = entries.tls_host(name or "_") or entries.tls_host("_")
-    return host and host.c and entries.certificate(host.c, parse)
-        or entries.certificate(DEFAULT, parse)
+    local host = certificates.host(name or "_") or certificates.host("_")
+    return host and host.c and certificates.find(host.c, parse)
+        or certificates.find(DEFAULT, parse)
 end
 
 
@@ -61,10 +61,7 @@ end
 
 
 function _M.run()
-    local now = store.version()
-    if now ~= entries.seen then
-        entries.sync(now)
-    end
+    entries.follow()
     local certificate = certificate_for(server_name())
     if certificate then
         use(certificate)

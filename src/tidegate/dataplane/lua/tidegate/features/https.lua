@@ -4,6 +4,7 @@
 -- that of the connection, or what a trusted peer says in X-Forwarded-Proto.
 
 local answers = require "tidegate.answers"
+local certificates = require "tidegate.certificates"
 local conf = require "tidegate.settings"
 
 local var = ngx.var
@@ -52,12 +53,12 @@ function _M.prepare(get, plan, entry)
     plan.https_redirect = forced and "force" or "tls"
     local port = get "use_port_in_redirects" and ":" .. conf.https_port or ""
     local code, keeps_slash = get "http_redirect_code" or 308, get "preserve_trailing_slash"
-    return function(host, is_tls, entries)
+    return function(host, is_tls)
         local is_http = not is_tls
         if conf.trusts_forwarded then
             is_http = var.tg_scheme == "http"
         end
-        if is_http and (forced or entries.is_tls(host)) then
+        if is_http and (forced or certificates.is_tls(host)) then
             return answers.redirect(code, target(port, keeps_slash))
         end
     end
