@@ -32,10 +32,10 @@ from tidegate.model import Cause, State, encode
 from tidegate.sources import Batch, FolderSource
 from tidegate.translate import Translator, Work, last_good_of
 
-SLICE_SECONDS: Final = 0.0005
+SLICE_SECONDS: Final = 0.0003
 """How long one kind of work may keep the event loop."""
 
-APPLY_SLICE: Final = 16
+APPLY_SLICE: Final = 8
 """Objects that are taken before others get their turn."""
 
 BATCHES_WAITING: Final = 8

@@ -6,7 +6,7 @@ local entries = require "tidegate.entries"
 local routes = require "tidegate.routes"
 local router = require "tidegate.router"
 
-local var = ngx.var
+local get = require("tidegate.variables").get
 local set_current_peer = balancer.set_current_peer
 local set_more_tries = balancer.set_more_tries
 local set_timeouts = balancer.set_timeouts
@@ -22,7 +22,7 @@ local function backend_of(route)
     local backend = route.backend
     if not backend or backend.canary then
         -- Primary or canary was decided in the set phase.
-        local id = var.tg_backend
+        local id = get "tg_backend" or ""
         backend = id ~= "" and routes.backend(id) or backend
     end
     return backend
@@ -67,7 +67,7 @@ end
 
 -- The general way: a later try, a request whose body was read meanwhile, a canary.
 local function balance()
-    local route = routes.route(var.tg_route)
+    local route = routes.route(get "tg_route")
     local backend = backend_of(route)
     if backend and backend.epoch ~= entries.epoch then
         routes.load_backend(backend)

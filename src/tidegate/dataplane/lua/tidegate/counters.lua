@@ -7,7 +7,8 @@ local ffi = require "ffi"
 local routes = require "tidegate.routes"
 
 local totals = ngx.shared.tidegate_counters
-local var = ngx.var
+local get = require("tidegate.variables").get
+local get_status = require("tidegate.variables").status
 
 local CLASSES = 6       -- status div 100; 0 for what has none
 local TOUCHED = 6       -- index: 1 if the route is among those touched since the last flush
@@ -20,7 +21,7 @@ local _M = { lost = 0 }
 
 -- Log phase.
 function _M.log()
-    local route = routes.object(var.tg_route)
+    local route = routes.object(get "tg_route" or "")
     local counts = route.counts
     if not counts then
         counts = new_counts()
@@ -31,7 +32,7 @@ function _M.log()
         count = count + 1
         touched[count] = route
     end
-    local status = ngx.status
+    local status = get_status()
     local class = status >= 100 and status < 600 and (status - status % 100) / 100 or 0
     counts[class] = counts[class] + 1
 end

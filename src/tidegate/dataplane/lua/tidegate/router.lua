@@ -13,6 +13,7 @@ local routes = require "tidegate.routes"
 local conditions = require "tidegate.conditions"
 local canary = require "tidegate.canary"
 local lookup = require("tidegate.paths").lookup
+local get = require("tidegate.variables").get
 
 local var = ngx.var
 local tonumber = tonumber
@@ -126,8 +127,8 @@ end
 
 local function find_route()
     entries.follow()
-    local host = hosts.find(var.host)
-    return lookup(host, var.uri), host
+    local host = hosts.find(get "host")
+    return lookup(host, get "uri"), host
 end
 
 

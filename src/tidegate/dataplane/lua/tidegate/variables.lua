@@ -1,0 +1,38 @@
+-- nginx's variables and the answer's status, read without the metatables of `ngx.var` and `ngx`.
+--
+-- A function that is called as a metamethod cannot begin a trace of its own: the JIT tries, gives up, and in time refuses
+-- every trace that would call it. What each request asks for is therefore asked for by plain functions.
+
+local ffi = require "ffi"
+local base = require "resty.core.base"
+require "resty.core.var"
+require "resty.core.misc"
+
+local C = ffi.C
+local ffi_string = ffi.string
+local get_request = base.get_request
+local errmsg = base.get_errmsg_ptr()
+
+local LONGEST_NAME = 32
+local lower = ffi.new("char[?]", LONGEST_NAME)
+local value = ffi.new("char *[1]")
+local length = ffi.new("size_t[1]")
+
+local _M = {}
+
+
+-- Value of a variable by its (short, lower-case) name, or nil.
+function _M.get(name)
+    if C.ngx_http_lua_ffi_var_get(get_request(), name, #name, lower, 0, value, length, errmsg) == 0 then
+        return ffi_string(value[0], length[0])
+    end
+end
+
+
+-- Status of the answer.
+function _M.status()
+    return C.ngx_http_lua_ffi_get_resp_status(get_request())
+end
+
+
+return _M
