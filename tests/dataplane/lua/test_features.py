@@ -10,7 +10,7 @@ from harness import http, http2, waiting
 from harness.backends import Backends
 from harness.dataplane import DataPlane, settings, simple
 from tidegate.dataplane.render import EVERYDAY_PROFILES
-from tidegate.model import Backend, Canary, Endpoint, Entry, Profile, Route
+from tidegate.model import Backend, Canary, Endpoint, Entry, Profile, Route, TlsHost
 
 HOST = "a.example.com"
 TWO_MIB = next(p for p in EVERYDAY_PROFILES if p.values == (("body_size", 2 * 1024 * 1024),))
@@ -283,3 +283,21 @@ def test_tries_are_data(plane: DataPlane, backends: Backends, tries: int, status
     )
     asked = [http.get(plane.http, "/", host=f"{name}.example.com").status for _ in range(3)]
     assert max(asked) == status
+
+
+@pytest.mark.parametrize(
+    ("host", "location"),
+    [
+        ("a.example.com:8080", "https://a.example.com/x"),
+        ("[2001:db8::1]:8080", "https://[2001:db8::1]/x"),
+        ("[2001:db8::1]", "https://[2001:db8::1]/x"),
+    ],
+)
+def test_the_redirect_to_https_keeps_the_host_and_drops_its_port(
+    backends: Backends, host: str, location: str
+) -> None:
+    """IPv6 literals too."""
+    (one,) = backends.group("any", 1)
+    with DataPlane({**simple("_", "s", [(one.address, one.port)]), "t/_": TlsHost()}, workers=1) as plane:
+        answer = http.get(plane.http, "/x/", host=host)
+        assert (answer.status, answer.get("Location")) == (308, location)

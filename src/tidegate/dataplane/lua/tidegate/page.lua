@@ -1,5 +1,5 @@
 -- One page of memory shared by the master and all its workers, old and new: facts that every request asks for, at the price
--- of a plain load instead of a locked look-up in a shared dict (measured: 0.06 µs a look-up, three a request).
+-- of a plain load instead of a locked look-up in a shared dict.
 --
 -- The master maps it once and keeps the address in a shared dict; a reload finds it there, and every worker inherits the
 -- mapping at that address. Aligned doubles are written and read whole on the processors that nginx runs on.
