@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.dataplane.install import Installation
-from tidegate.dataplane.render import _forwarding, _profiles, _servers
+from tidegate.dataplane.render import _forwarding, _profiles, _servers, _upstreams
 from tidegate.model import NodeSettings, Profile
 
 LUA_FOLDER = Path(__file__).parents[1] / "lua"
@@ -91,7 +91,7 @@ def _lines(
     for line in _http(node, installation):
         yield f"    {line}"
     for block in (
-        _upstream(node),
+        _upstreams.blocks(node),
         _servers.entry(node, profiles, tls=False),
         _servers.entry(node, profiles, tls=True),
         _servers.status(node),
@@ -165,18 +165,6 @@ def _backends(node: NodeSettings) -> Iterator[str]:
     yield "proxy_redirect off;"
     yield "proxy_next_upstream error timeout;"
     yield f"proxy_next_upstream_timeout {node.tries_timeout}s;"
-
-
-def _upstream(node: NodeSettings) -> Iterator[str]:
-    yield "upstream tidegate {"
-    yield "    server 0.0.0.1;  # replaced by the balancer"
-    yield "    balancer_by_lua_block { tidegate_balance() }"
-    if node.upstream_keepalive_connections:
-        yield f"    keepalive {node.upstream_keepalive_connections};"
-        yield f"    keepalive_timeout {node.upstream_keepalive_timeout}s;"
-        yield f"    keepalive_requests {node.upstream_keepalive_requests};"
-        yield f"    keepalive_time {node.upstream_keepalive_time}s;"
-    yield "}"
 
 
 def _switch(value: bool, /) -> str:  # noqa: FBT001 -- the value itself, not a mode
