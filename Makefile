@@ -5,7 +5,7 @@
 
 python := .venv/bin/python
 
-.PHONY: help setup demo test check format bench cluster lock clean
+.PHONY: help setup demo test check format bench cluster lock go-tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ bench-%: setup ## run one benchmark, as in `make bench-reload`
 
 cluster: setup ## run a Kubernetes control plane on this machine
 	@echo "make cluster: not yet" >&2; exit 1
+
+go-tools: setup ## build the benchmarks' Go programs (h2spec, ghz), once
+	@$(python) -m harness.gotools
 
 lock: setup ## write the lock files anew from pyproject.toml (UPGRADE=1: newest versions)
 	@scripts/lock $(if $(UPGRADE),--upgrade)
