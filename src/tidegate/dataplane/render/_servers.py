@@ -10,6 +10,13 @@ from tidegate.model import NodeSettings, Profile
 _ANSWERS = (400, 401, 403, 404, 405, 413, 421, 429, 502, 503, 504)
 _REDIRECTS = range(300, 309)
 
+_BY_NGINX = (401, 403, 404, 405, 411, 412, 413, 415, 416, 421, 429, 500, 501, 502, 503, 504, 507)
+"""Errors that nginx may make itself once it has read a request's head: they come to @error. What it refuses while it reads
+the head (400, 414 …) has no URI yet, without which there is no jump."""
+
+_RETRY_AFTER = 5
+"""Seconds; about what a readiness probe takes to notice."""
+
 
 def _indented(lines: Iterable[str], by: int = 4) -> Iterator[str]:
     return (" " * by + line for line in lines)
@@ -47,6 +54,7 @@ def _routing(scheme: str) -> Iterator[str]:
     yield "server_name _;"
     yield f"set_by_lua_block $tg_route {{ return tidegate_{scheme}() }}"
     yield "error_page 418 = $tg_jump;"
+    yield f"error_page {' '.join(map(str, _BY_NGINX))} @error;"
     yield "recursive_error_pages on;"
     yield "if ($tg_jump) { return 418; }"
     yield "log_by_lua_block { tidegate_log() }"
@@ -54,7 +62,7 @@ def _routing(scheme: str) -> Iterator[str]:
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in ("jump", "jump_on", "location", "backend"):
+    for name in ("jump", "jump_on", "location", "backend", "code"):
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"
@@ -66,8 +74,13 @@ def _routing(scheme: str) -> Iterator[str]:
 
 
 def _answers() -> Iterator[str]:
+    # An error_page of their own, or what they return would come back to @error.
+    end = "error_page 418 = $tg_jump;"
     for code in _ANSWERS:
-        yield f"location @e{code} {{ return {code}; }}"
+        header = f"add_header Retry-After {_RETRY_AFTER} always; " if code == 503 else ""
+        yield f"location @e{code} {{ {end} {header}return {code}; }}"
+    yield f"location @d503 {{ {end} return 503; }}"
+    yield f"location @error {{ {end} content_by_lua_block {{ tidegate_error() }} }}"
     for code in _REDIRECTS:
         yield f"location @r{code} {{ return {code} $tg_location; }}"
 

@@ -44,6 +44,7 @@ function _M.master(given)
     tidegate_http = require("tidegate.router").http
     tidegate_https = require("tidegate.router").https
     tidegate_balance = require("tidegate.balancer").run
+    tidegate_error = require("tidegate.errors").run
     tidegate_log = require("tidegate.counters").log
     tidegate_certificate = require("tidegate.tls").run
     collectgarbage("collect")

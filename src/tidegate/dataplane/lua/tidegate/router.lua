@@ -12,6 +12,7 @@ local hosts = require "tidegate.hosts"
 local routes = require "tidegate.routes"
 local conditions = require "tidegate.conditions"
 local canary = require "tidegate.canary"
+local errors = require "tidegate.errors"
 local lookup = require("tidegate.paths").lookup
 local get = require("tidegate.variables").get
 
@@ -41,6 +42,12 @@ local function jump(route, location)
 end
 
 
+-- End a request with one of the gateway's own answers.
+local function answer(route, location)
+    return jump(route, errors.instead(location))
+end
+
+
 local own_answers = {}
 
 
@@ -53,7 +60,7 @@ end
 function own_answers.add_slash()
     local query = var.args
     var.tg_location = var.scheme .. "://" .. var.http_host .. var.uri .. "/" .. (query and "?" .. query or "")
-    return jump(NOTHING, "@r301")
+    return answer(NOTHING, "@r301")
 end
 
 
@@ -85,16 +92,16 @@ local function decide(route, host, is_tls)
     end
     route = route or hosts.fallback(host)
     if not route or (route.epoch ~= entries.epoch and not routes.load_route(route)) then
-        return jump(NOTHING, "@e404")
+        return answer(NOTHING, "@e404")
     end
     local plan = route.plan
     local location = run(plan.early, host, is_tls)
     if location then
-        return jump(route, location)
+        return answer(route, location)
     end
     local backend = route.backend
     if not backend then
-        return jump(route, "@e404")
+        return answer(route, "@e404")
     end
     if backend.epoch ~= entries.epoch then
         routes.load_backend(backend)
@@ -104,14 +111,14 @@ local function decide(route, host, is_tls)
         var.tg_backend = backend.id
     end
     if backend.count == 0 then
-        return jump(route, "@e503")
+        return answer(route, "@e503")
     end
     location = run(plan.late, host, is_tls)
     if location then
-        return jump(route, location)
+        return answer(route, location)
     end
     if plan.profile and is_too_large(plan) then
-        return jump(route, "@e413")
+        return answer(route, "@e413")
     end
     if plan.profile or entries.draining then
         return jump(route, plan.profile or DEFAULT_PROFILE)

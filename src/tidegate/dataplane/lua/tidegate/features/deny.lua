@@ -1,12 +1,11 @@
 -- A route whose protection could not be understood answers 503 and nothing else.
 
-local answers = require "tidegate.answers"
-
 local _M = {}
 
 
 local function refuse()
-    return answers.status(503)
+    -- Unlike @e503 it does not ask the client to come back soon.
+    return "@d503"
 end
 
 
