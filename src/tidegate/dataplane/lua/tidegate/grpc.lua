@@ -1,4 +1,4 @@
--- The gateway's own answers to gRPC calls: "trailers-only", that is HTTP 200 with the status of the call in the header, no body.
+-- Own answers to gRPC calls: "trailers-only", that is HTTP 200 with the status of the call in the header, and no body.
 --
 -- The status is the one that a client would derive from the HTTP status by gRPC's own table (grpc/grpc,
 -- doc/http-grpc-status-mapping.md): what this table does not name is UNKNOWN, redirects too, which no gRPC client follows.
