@@ -43,11 +43,26 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     body_size: int = 1024 * 1024
     """0: no limit."""
     buffering: bool = False
+    request_buffering: bool = True
+    buffers_number: int = 4
+    buffer_size: int = 4096
+    busy_buffers_size: int = 0
+    """0: as much as the other two allow."""
+    max_temp_file_size: int = 1024 * 1024 * 1024
+    http_version: str = "1.1"
+    """Towards backends: ``1.0`` or ``1.1``."""
+    next_upstream: str = "error timeout"
+    """Words of nginx's directive, joined by spaces: when another endpoint is tried."""
+    retry_non_idempotent: bool = False
+    grpc_buffer_size: int = 0
+    """0: nginx's own."""
 
     # upstream
     connect_timeout: int = 5
     send_timeout: int = 60
     read_timeout: int = 60
+    stream_timeout: int = 3600
+    """In place of the last two where a request is a stream: WebSocket, gRPC, server-sent events."""
     tries_timeout: int = 0
     """Time for all tries of a request together; 0: no limit."""
     upstream_keepalive_connections: int = 320

@@ -155,6 +155,14 @@ class Translator:
         """Decide what contributions touched, with all backends and certificates that belong to it."""
         merger = self._shop.merger
         merger.settle()
+        self._build_touched()
+        if not merger.is_settled:
+            # Services said of backends named for the first time which protocol they speak.
+            merger.settle()
+            self._build_touched()
+
+    def _build_touched(self) -> None:
+        merger = self._shop.merger
         backends, merger.touched_backends = merger.touched_backends, {}
         for name, cause in backends.items():
             self._backends.build(name, cause)

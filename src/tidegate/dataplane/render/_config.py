@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.dataplane.install import Installation
-from tidegate.dataplane.render import _forwarding, _profiles, _servers, _upstreams
+from tidegate.dataplane.render import _forwarding, _profiles, _protocols, _servers, _upstreams
 from tidegate.model import NodeSettings, Profile
 
 LUA_FOLDER = Path(__file__).parents[1] / "lua"
@@ -51,7 +51,8 @@ def render(
     limits = {profile.id: _profiles.body_limit(profile, node) for profile in every}
     body = "\n".join(_lines(node, every, installation, worker_user))
     generation = hashlib.sha256(body.encode()).hexdigest()[:12]
-    text = body.replace(_INIT, _init(node, generation, limits)) + "\n"
+    protocols = {profile.id: name for profile in every if (name := _protocols.protocol_of(profile))}
+    text = body.replace(_INIT, _init(node, generation, limits, protocols)) + "\n"
     ports = (node.http_port, node.https_port, node.status_port)
     listeners = tuple((address, port) for port in ports for address in node.bind_addresses)
     return Rendered(text, generation, limits, listeners, node.workers)
@@ -60,7 +61,8 @@ def render(
 _INIT = "init_by_lua_block { }"
 
 
-def _init(node: NodeSettings, generation: str, limits: dict[str, int]) -> str:
+def _init(node: NodeSettings, generation: str, limits: dict[str, int], protocols: dict[str, str]) -> str:
+    spoken = ", ".join(f'["{id_}"] = "{name}"' for id_, name in protocols.items())
     known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
     return f"""init_by_lua_block {{
         require("tidegate.init").master {{
@@ -69,6 +71,7 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int]) -> str:
             trusts_forwarded = {str(_forwarding.trusts_forwarded(node)).lower()},
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
             profiles = {{ {known} }},
+            protocols = {{ {spoken} }},
         }}
     }}"""
 
@@ -91,7 +94,7 @@ def _lines(
     for line in _http(node, installation):
         yield f"    {line}"
     for block in (
-        _upstreams.blocks(node),
+        _upstreams.blocks(node, profiles),
         _servers.entry(node, profiles, tls=False),
         _servers.entry(node, profiles, tls=True),
         _servers.status(node),
@@ -121,7 +124,7 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
         yield f"{'client_body' if name == 'body' else name}_temp_path temp-{name};"
     yield from _log(node)
     yield from _clients(node)
-    yield from _backends(node)
+    yield from _protocols.http_lines(node)
     yield from _forwarding.http_lines(node)
 
 
@@ -152,19 +155,6 @@ def _clients(node: NodeSettings) -> Iterator[str]:
     yield "reset_timedout_connection on;"
     yield "tcp_nodelay on;"
     yield "default_type text/html;"
-
-
-def _backends(node: NodeSettings) -> Iterator[str]:
-    yield "proxy_http_version 1.1;"
-    yield f"proxy_connect_timeout {node.connect_timeout}s;"
-    yield f"proxy_send_timeout {node.send_timeout}s;"
-    yield f"proxy_read_timeout {node.read_timeout}s;"
-    yield f"proxy_buffering {_switch(node.buffering)};"
-    yield "proxy_buffer_size 4k;"
-    yield "proxy_buffers 4 4k;"
-    yield "proxy_redirect off;"
-    yield "proxy_next_upstream error timeout;"
-    yield f"proxy_next_upstream_timeout {node.tries_timeout}s;"
 
 
 def _switch(value: bool, /) -> str:  # noqa: FBT001 -- the value itself, not a mode

@@ -6,7 +6,8 @@ Differs from ingress-nginx in one point: X-Forwarded-Proto, -Port and -Host coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from tidegate.model import NodeSettings
 
@@ -69,33 +70,80 @@ def _trusted(node: NodeSettings) -> Iterator[str]:
         yield "}"
 
 
-def server_lines(node: NodeSettings, scheme: str, port: int) -> Iterator[str]:
-    """Give the headers towards the backend for a server of the given scheme whose clients see the given port."""
-    from_connection = not trusts_forwarded(node)
-    if not from_connection:
+def variable_lines(node: NodeSettings, port: int) -> Iterator[str]:
+    """Give what a server sets before its requests are routed; clients see it on the given port."""
+    if trusts_forwarded(node):
         yield f"set $tg_listen_port {port};"
+    yield f"set $tg_upstream_host {_best_host(node)};"
+
+
+def headers(node: NodeSettings, scheme: str, port: int) -> dict[str, str]:
+    """Give the headers towards the backend for a server of the given scheme: names, and values of nginx's language."""
+    from_connection = not trusts_forwarded(node)
     proto = scheme if from_connection else "$tg_scheme"
-    best_host = "$tg_best_host" if node.use_forwarded_headers else "$http_host"
     full = node.use_forwarded_headers and node.compute_full_forwarded_for
-    yield f"set $tg_upstream_host {best_host};"
-    headers = {
+    found = {
         "Host": "$tg_upstream_host",
         "X-Request-ID": "$tg_request_id",
         "X-Real-IP": "$remote_addr",
         "X-Forwarded-For": "$tg_forwarded_for" if full else "$remote_addr",
-        "X-Forwarded-Host": best_host,
+        "X-Forwarded-Host": _best_host(node),
         "X-Forwarded-Port": str(port) if from_connection else "$tg_port",
         "X-Forwarded-Proto": proto,
         "X-Forwarded-Scheme": proto,
         "X-Scheme": proto,
         "X-Original-Forwarded-For": _variable(node.forwarded_for_header),
         "X-Original-Forwarded-Host": _variable(node.forwarded_host_header),
-        "Upgrade": "$http_upgrade",
-        "Connection": "$tg_connection",
         # https://httpoxy.org: CGI programs take it for an environment variable.
         "Proxy": '""',
     }
     if node.original_uri_header:
-        headers["X-Original-URI"] = "$request_uri"
-    for name, value in headers.items():
+        found["X-Original-URI"] = "$request_uri"
+    return found
+
+
+def _best_host(node: NodeSettings) -> str:
+    return "$tg_best_host" if node.use_forwarded_headers else "$http_host"
+
+
+def proxy_lines(headers: Mapping[str, str], connection: str = "$tg_connection") -> Iterator[str]:
+    """Give the headers as HTTP/1 has them, with those about the connection itself."""
+    for name, value in {**headers, "Upgrade": "$http_upgrade", "Connection": connection}.items():
         yield f"proxy_set_header {name} {value};"
+
+
+def grpc_lines(headers: Mapping[str, str]) -> Iterator[str]:
+    """Give the headers as gRPC has them."""
+    for name, value in headers.items():
+        yield f"grpc_set_header {name} {value};"
+
+
+_CGI: Final = {
+    "GATEWAY_INTERFACE": "CGI/1.1",
+    "SERVER_SOFTWARE": "nginx/$nginx_version",
+    "QUERY_STRING": "$query_string",
+    "REQUEST_METHOD": "$request_method",
+    "CONTENT_TYPE": "$content_type",
+    "CONTENT_LENGTH": "$content_length",
+    "SCRIPT_NAME": "$tg_script",
+    "REQUEST_URI": "$request_uri",
+    "DOCUMENT_URI": "$document_uri",
+    "SERVER_PROTOCOL": "$server_protocol",
+    "REQUEST_SCHEME": "$scheme",
+    "HTTPS": "$https if_not_empty",
+    "REMOTE_ADDR": "$remote_addr",
+    "REMOTE_PORT": "$remote_port",
+    "REMOTE_USER": "$remote_user",
+    "SERVER_ADDR": "$server_addr",
+    "SERVER_PORT": "$server_port",
+    "SERVER_NAME": "$host",
+    # PHP as CGI does not run without it.
+    "REDIRECT_STATUS": "200",
+}
+
+
+def fastcgi_lines(headers: Mapping[str, str], more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Give the parameters as FastCGI has them; ``more`` stands above all others."""
+    told = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+    for name, value in {**_CGI, **told, **(more or {})}.items():
+        yield f"fastcgi_param {name} {value};"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
+from tidegate.dataplane.render import _protocols
 from tidegate.model import NodeSettings, Profile
 
 _MIB = 1024 * 1024
@@ -13,18 +15,29 @@ _BODY_SIZES = (
     *(n * _MIB for n in (1, 2, 4, 5, 8, 10, 16, 20, 25, 30, 32, 50, 64, 100, 128, 200, 256, 500, 512, 1024)),
 )
 
+_PROTOCOLS: Final = ("https", "grpc", "grpcs", "fcgi", "auto_http")
+
+
+def _made(**values: int | bool | str) -> Profile:
+    return Profile(tuple(sorted(values.items())))
+
+
 EVERYDAY_PROFILES: tuple[Profile, ...] = (
-    *(Profile((("body_size", size),)) for size in _BODY_SIZES),
-    *(Profile((("body_size", size), ("buffering", True))) for size in _BODY_SIZES),
-    Profile((("buffering", True),)),
-    Profile((("buffering", False),)),
+    *(_made(body_size=size) for size in _BODY_SIZES),
+    *(_made(body_size=size, buffering=True) for size in _BODY_SIZES),
+    *(_made(body_size=size, request_buffering=False) for size in (0, 100 * _MIB, 1024 * _MIB)),
+    _made(buffering=True),
+    _made(buffering=False),
+    _made(request_buffering=False),
+    *(_made(protocol=protocol) for protocol in _PROTOCOLS),
+    *(_made(body_size=size, protocol=protocol) for size in (0, 8 * _MIB) for protocol in _PROTOCOLS[:3]),
 )
 """Profiles that are in every configuration from the start, so that most first uses need no reload."""
 
 
 def all_profiles(profiles: Collection[Profile]) -> list[Profile]:
     """Give the default profile, the everyday ones and the given ones, each once, in a stable order."""
-    return [Profile(), *sorted({*EVERYDAY_PROFILES, *profiles} - {Profile()})]
+    return [Profile(), *sorted({*EVERYDAY_PROFILES, *profiles} - {Profile()}, key=lambda profile: profile.id)]
 
 
 def body_limit(profile: Profile, node: NodeSettings) -> int:
@@ -32,22 +45,10 @@ def body_limit(profile: Profile, node: NodeSettings) -> int:
     return int(dict(profile.values).get("body_size", node.body_size))
 
 
-def directives(profile: Profile) -> Iterator[str]:
-    """Give the directives in which a profile differs from the server around it."""
-    for key, value in profile.values:
-        match key, value:
-            case "body_size", int():
-                yield f"client_max_body_size {int(value)};"
-            case "buffering", bool():
-                yield f"proxy_buffering {'on' if value else 'off'};"
-            case _:
-                raise ValueError(f"profile key {key!r} with value {value!r} has no directive")
-
-
-def location(profile: Profile) -> Iterator[str]:
-    """Give the named location of a profile."""
+def location(profile: Profile, node: NodeSettings, headers: Mapping[str, str], *, tls: bool) -> Iterator[str]:
+    """Give the named location of a profile, for the plain listener or the one with TLS."""
     yield f"location @p_{profile.id} {{"
-    for line in directives(profile):
+    for line in _protocols.location_lines(profile, node, headers):
         yield f"    {line}"
-    yield "    proxy_pass http://tidegate;"
+    yield f"    {_protocols.pass_line(profile, tls=tls)}"
     yield "}"

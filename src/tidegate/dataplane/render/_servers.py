@@ -33,18 +33,22 @@ def _listen(node: NodeSettings, port: int, options: str) -> Iterator[str]:
 def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iterator[str]:
     """Give the server block that takes clients' requests, on the plain or on the TLS port."""
     proxy = " proxy_protocol" if node.use_proxy_protocol else ""
+    scheme, port = ("https", 443) if tls else ("http", node.http_port)
+    headers = _forwarding.headers(node, scheme, port)
     yield "server {"
     if tls:
         yield from _indented(_listen(node, node.https_port, f"ssl default_server{proxy}"))
         yield from _indented(_tls(node))
-        yield from _indented(_forwarding.server_lines(node, "https", 443))
     else:
         yield from _indented(_listen(node, node.http_port, f"default_server{proxy}"))
-        yield from _indented(_forwarding.server_lines(node, "http", node.http_port))
-    yield from _indented(_routing("https" if tls else "http"))
+    yield from _indented(_forwarding.variable_lines(node, port))
+    yield from _indented(_forwarding.proxy_lines(headers))
+    yield from _indented(_forwarding.grpc_lines(headers))
+    yield from _indented(_forwarding.fastcgi_lines(headers))
+    yield from _indented(_routing(scheme))
     yield from _indented(_answers())
     for profile in profiles:
-        yield from _indented(_profiles.location(profile))
+        yield from _indented(_profiles.location(profile, node, headers, tls=tls))
     yield "}"
 
 
@@ -62,7 +66,7 @@ def _routing(scheme: str) -> Iterator[str]:
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in ("jump", "jump_on", "location", "backend", "code"):
+    for name in ("jump", "jump_on", "location", "backend", "code", "script"):
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"

@@ -1,22 +1,34 @@
 """The upstream blocks: connections to backends, and how long idle ones are kept.
 
-Endpoints are data; the balancer names one for each try. A block holds what nginx takes only from its configuration.
+Endpoints are data; the balancer names one for each try. A block holds what nginx takes only from its configuration. Each
+protocol has a block of its own: nginx keeps idle connections by block and address only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
-from tidegate.model import NodeSettings
+from tidegate.dataplane.render import _protocols
+from tidegate.model import NodeSettings, Profile
+
+_WITHOUT_KEEPALIVE: Final = frozenset({"fcgi"})
+"""Protocols whose servers end the connection after each answer."""
 
 
-def blocks(node: NodeSettings) -> Iterator[str]:
-    """Give every upstream block."""
-    yield "upstream tidegate {"
+def blocks(node: NodeSettings, profiles: Iterable[Profile]) -> Iterator[str]:
+    """Give every upstream block that some profile passes requests to."""
+    for name, protocol in _protocols.blocks(profiles).items():
+        yield from _block(node, name, keepalive=protocol not in _WITHOUT_KEEPALIVE)
+
+
+def _block(node: NodeSettings, name: str, *, keepalive: bool) -> Iterator[str]:
+    yield f"upstream {name} {{"
     yield "    server 0.0.0.1;  # replaced by the balancer"
     yield "    balancer_by_lua_block { tidegate_balance() }"
-    for line in _keepalive(node):
-        yield f"    {line}"
+    if keepalive:
+        for line in _keepalive(node):
+            yield f"    {line}"
     yield "}"
 
 

@@ -88,6 +88,8 @@ class Shared(msgspec.Struct, frozen=True):
     rewrite: str
     vhost: tuple[str, ...]
     service_upstream: bool
+    protocol: str
+    """Of the backends, as the annotation says; empty: as each Service says."""
     canary: Canary | None
     tls: tuple[TlsSection, ...]
 

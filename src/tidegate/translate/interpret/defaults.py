@@ -20,6 +20,7 @@ _SHARED = Shared(
     rewrite="",
     vhost=(),
     service_upstream=False,
+    protocol="",
     canary=None,
     tls=(),
 )

@@ -23,6 +23,8 @@ class Draft:
     vhost: tuple[str, ...] = ()
     """Literal, variable, literal, …, still to be filled in for each route."""
     service_upstream: bool | None = None
+    protocol: str = ""
+    """Of the backend; empty: what its Service says."""
     canary: Canary | None = None
     """With an empty backend: each path has its own."""
 

@@ -13,6 +13,7 @@ from tidegate.kube.objects import Endpoints, EndpointSlice, Object, Service, Ser
 from tidegate.model import Endpoint
 from tidegate.store import View
 from tidegate.translate._options import Options
+from tidegate.translate.interpret.families import protocols
 from tidegate.translate.interpret.faults import Faults
 
 _REFUSALS_SHOWN: Final = 5
@@ -32,6 +33,8 @@ class Resolved(msgspec.Struct, frozen=True):
     """Findings about the Service and its slices."""
     name: str = ""
     """DNS name whose addresses are wanted."""
+    protocol: str = ""
+    """What the ``appProtocol`` of the Service's port stands for; empty if it says nothing that is known."""
 
 
 def resolve(
@@ -56,6 +59,7 @@ class _Resolution:
         self._options = options
         self._found: set[tuple[str, int]] = set()
         self._findings: list[Finding] = []
+        self._protocol = ""
 
     def resolve(self, *, by_cluster_ip: bool) -> Resolved:
         service = self._view.service(self._namespace, self._service)
@@ -64,6 +68,7 @@ class _Resolution:
         if service.spec is not None and service.spec.type == "ExternalName":
             return self._external(service)
         port = matching_port(service, self._port)
+        self._protocol = _protocol(port)
         if port is None:
             return Resolved(missing=("PortNotFound", self._ports_of(service), ""))
         cluster_ip = service.spec.cluster_ip if service.spec else None
@@ -75,7 +80,8 @@ class _Resolution:
 
     def _resolved(self, name: str = "") -> Resolved:
         endpoints = tuple(Endpoint(address, port) for address, port in sorted(self._found))
-        return Resolved(endpoints, findings=tuple(self._findings[:_REFUSALS_SHOWN]), name=name)
+        findings = tuple(self._findings[:_REFUSALS_SHOWN])
+        return Resolved(endpoints, findings=findings, name=name, protocol=self._protocol)
 
     @staticmethod
     def _ports_of(service: Service) -> str:
@@ -167,9 +173,15 @@ class _Resolution:
     def _external_port(self, service: Service) -> int | None:
         """Give the port: declared by the Service, or the number that the Ingress names."""
         port = matching_port(service, self._port)
+        self._protocol = _protocol(port)
         if port is not None:
             return port.target_port if isinstance(port.target_port, int) else port.port
         return int(self._port) if self._port.isdigit() else None
+
+
+def _protocol(port: ServicePort | None) -> str:
+    written = (port.app_protocol if port else None) or ""
+    return protocols.APP_PROTOCOLS.get(written.strip().lower(), "")
 
 
 def _numbers(ports: tuple[SlicePort, ...], port: ServicePort) -> tuple[int, ...]:

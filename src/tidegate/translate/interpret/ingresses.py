@@ -199,6 +199,7 @@ class _Interpretation:
             rewrite=draft.rewrite,
             vhost=draft.vhost,
             service_upstream=self._policy.service_upstream if chosen is None else chosen,
+            protocol=draft.protocol,
             canary=draft.canary,
             tls=self._tls(),
         )

@@ -7,6 +7,7 @@ from typing import Final
 from tidegate.guard import names, values
 from tidegate.guard.values import Type
 from tidegate.translate.interpret.declarations import Key, Risk
+from tidegate.translate.interpret.families import bodies, retries
 
 _RISK: Final = values.enum(
     "Low", "Medium", "High", "Critical", ignore_case=True, values={r.name.capitalize(): r for r in Risk}
@@ -106,6 +107,61 @@ KEYS: Final[tuple[Key, ...]] = (
     # The default location profile
     Key("proxy-body-size", values.size(), None, "Largest request body; 0 is no limit.", node="body_size"),
     Key("proxy-buffering", values.ONOFF, None, "Whether responses are buffered.", node="buffering"),
+    Key(
+        "proxy-request-buffering",
+        values.ONOFF,
+        None,
+        "Whether request bodies are read whole before backends get them.",
+        node="request_buffering",
+    ),
+    Key(
+        "proxy-buffers-number",
+        bodies.BUFFERS_NUMBER,
+        None,
+        "Buffers for a response.",
+        node="buffers_number",
+    ),
+    Key("proxy-buffer-size", bodies.BUFFER_SIZE, None, "Size of each.", node="buffer_size"),
+    Key(
+        "proxy-busy-buffers-size",
+        bodies.BUSY_SIZE,
+        None,
+        "How much of them may be on its way to the client; 0 is as much as the others allow.",
+        node="busy_buffers_size",
+    ),
+    Key(
+        "proxy-max-temp-file-size",
+        bodies.TEMP_SIZE,
+        None,
+        "How much of a response may wait in a file; 0 is none.",
+        node="max_temp_file_size",
+    ),
+    Key(
+        "proxy-http-version",
+        values.enum("1.0", "1.1"),
+        None,
+        "Version of HTTP towards backends.",
+        node="http_version",
+    ),
+    Key(
+        "proxy-next-upstream",
+        retries.NEXT_UPSTREAM,
+        None,
+        "When another endpoint is tried.",
+        node="next_upstream",
+    ),
+    _flag(
+        "retry-non-idempotent",
+        "Try another endpoint for POST, LOCK and PATCH too, although they may be executed twice.",
+        node="retry_non_idempotent",
+    ),
+    Key(
+        "grpc-buffer-size-kb",
+        Type("INT", "a number of KiB up to 16384", lambda text: values.integer(0, 16384).parse(text) * 1024),
+        None,
+        "Buffer for responses of gRPC backends, in KiB; 0 is nginx's own.",
+        node="grpc_buffer_size",
+    ),
     # How Ingress objects are interpreted
     Key(
         "annotations-risk-level",
@@ -286,7 +342,7 @@ NOT_YET: Final = _names(
     enable-syslog error-log-level error-log-path forwarded-for-proxy-protocol-header geoip2-autoreload-in-minutes
     global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key
     global-auth-method global-auth-request-redirect global-auth-response-headers global-auth-signin
-    global-auth-signin-redirect-param global-auth-snippet grpc-buffer-size-kb gzip-disable gzip-level gzip-min-length
+    global-auth-signin-redirect-param global-auth-snippet gzip-disable gzip-level gzip-min-length
     gzip-types hide-headers hsts hsts-include-subdomains hsts-max-age hsts-preload http-access-log-path http-snippet
     http2-max-field-size http2-max-header-size http2-max-requests limit-conn-status-code limit-conn-zone-variable
     limit-rate limit-rate-after limit-req-status-code load-balance location-snippet log-format-escape-json
@@ -294,12 +350,11 @@ NOT_YET: Final = _names(
     max-worker-open-files modsecurity-snippet nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist no-auth-locations
     opentelemetry-config opentelemetry-operation-name opentelemetry-trust-incoming-span otel-max-export-batch-size
     otel-max-queuesize otel-sampler otel-sampler-parent-based otel-sampler-ratio otel-schedule-delay-millis
-    otel-service-name otlp-collector-host otlp-collector-port proxy-buffer-size proxy-buffers-number
-    proxy-busy-buffers-size proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
-    proxy-headers-hash-max-size proxy-http-version proxy-max-temp-file-size proxy-next-upstream
-    proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-request-buffering proxy-set-headers
+    otel-service-name otlp-collector-host otlp-collector-port
+    proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
+    proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
     proxy-ssl-location-only proxy-stream-next-upstream proxy-stream-next-upstream-timeout
-    proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout relative-redirects retry-non-idempotent
+    proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout relative-redirects
     reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls ssl-dh-param
     ssl-early-data ssl-ecdh-curve ssl-reject-handshake ssl-session-cache ssl-session-ticket-key stream-access-log-path
     stream-snippet syslog-host syslog-port use-geoip2 use-gzip variables-hash-bucket-size variables-hash-max-size

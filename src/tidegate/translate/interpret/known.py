@@ -93,7 +93,6 @@ GONE: Final = _names(
 """Gone from the predecessor before its last release; seen in old manifests."""
 
 _OFF: Final = frozenset({"", "0", "f", "F", "FALSE", "false", "False", "off"})
-_PLAIN_PROTOCOLS: Final = frozenset({"auto_http", "http", "grpc", "fcgi"})
 
 _RISKS: Final = {
     name: risk for table in (PROTECTIONS, OTHERS) for risk, names in table.items() for name in names
@@ -118,9 +117,6 @@ def all_names() -> frozenset[str]:
 
 def asks_for_protection(name: str, value: str) -> bool:
     """Say whether leaving an annotation out would open what its author wanted closed."""
-    if name == "backend-protocol":
-        # Plain HTTP to a backend that asked for TLS would show on the wire what must not be seen.
-        return value.strip().lower() not in _PLAIN_PROTOCOLS
     return name in _PROTECTING and is_on(value)
 
 

@@ -15,7 +15,9 @@ from tidegate.translate.interpret.families import (
     bodies,
     canaries,
     https,
+    protocols,
     redirects,
+    retries,
     rewrites,
     timeouts,
     upstreams,
@@ -26,7 +28,9 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *redirects.ANNOTATIONS,
     *rewrites.ANNOTATIONS,
     *upstreams.ANNOTATIONS,
+    *protocols.ANNOTATIONS,
     *timeouts.ANNOTATIONS,
+    *retries.ANNOTATIONS,
     *bodies.ANNOTATIONS,
     *access.ANNOTATIONS,
     *canaries.ANNOTATIONS,
@@ -37,6 +41,8 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     redirects.complete,
     rewrites.complete,
     upstreams.complete,
+    protocols.complete,
+    bodies.complete,
     canaries.complete,
 )
 

@@ -20,7 +20,7 @@ class Role(msgspec.Struct, frozen=True):
 class BackendState:
     """All that is known about one backend, but not its endpoints."""
 
-    __slots__ = ("beside", "canaries", "name", "namers", "namespace", "port", "role", "service")
+    __slots__ = ("beside", "canaries", "name", "namers", "namespace", "port", "protocol", "role", "service")
 
     def __init__(self, claim: Claim) -> None:
         self.name = claim.backend
@@ -29,6 +29,8 @@ class BackendState:
         self.port = claim.port
         self.namers = Ranked()
         self.role = Role()
+        self.protocol = ""
+        """As the Service says; empty if it says nothing."""
         self.canaries: dict[SlotKey, tuple[Claim, ...]] = {}
         """Claims of canaries on the slots that this backend won."""
         self.beside: dict[SlotKey, str] = {}

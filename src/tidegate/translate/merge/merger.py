@@ -134,6 +134,24 @@ class Merger:
             host = self.hosts[name] = HostState(name)
         return host
 
+    # --- protocols ----------------------------------------------------------------------------------------------------
+
+    def set_protocol(self, backend: str, protocol: str, cause: Cause) -> None:
+        """Say which protocol a backend's Service names; the routes to it are decided anew if that is another one."""
+        state = self.backends[backend]
+        if state.protocol != protocol:
+            state.protocol = protocol
+            self._touch_claims(state, cause)
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether there is nothing to decide."""
+        return not (self._slots or self._hosts or self._roles)
+
+    def _protocol_of(self, claim: Claim) -> str:
+        said = self.contributions[claim.ingress].shared.protocol
+        return said or (self.backends[claim.backend].protocol if claim.backend else "")
+
     # --- deciding -----------------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
@@ -166,8 +184,10 @@ class Merger:
     def _pass_on_role(self, state: BackendState, cause: Cause, *, turned: bool) -> None:
         for primary in state.beside.values():
             self.touched_backends[primary] = cause
-        if not turned:
-            return
+        if turned:
+            self._touch_claims(state, cause)
+
+    def _touch_claims(self, state: BackendState, cause: Cause) -> None:
         for ref in state.namers.members:
             for slot, claim in self.contributions[ref].claims.items():
                 if claim.backend == state.name:
@@ -199,7 +219,7 @@ class Merger:
         contribution = self.contributions[winner.ingress] if winner else None
         if winner is not None and contribution is not None:
             self._won.add(winner.route)
-            self.routes.set(contribution, winner, cause)
+            self.routes.set(contribution, winner, self._protocol_of(winner), cause)
         is_regex = winner is not None and contribution is not None and contribution.is_regex(winner)
         host.set_winner(key, winner, is_regex=is_regex)
         self._attach(slot, old, winner, self._ranked(host.canaries.get(key, ())), cause)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tidegate.model import Cause, Profile, Route
 from tidegate.translate.interpret.contributions import FALLBACK, Claim, Contribution
-from tidegate.translate.interpret.families import upstreams
+from tidegate.translate.interpret.families import protocols, upstreams
 from tidegate.translate.interpret.registry import NOT_FOR_CATCH_ALL
 from tidegate.translate.merge.emission import Emission
 
@@ -22,6 +22,14 @@ def settings_of(contribution: Contribution, claim: Claim) -> dict[str, Any]:
     if claim.slot == ("_", FALLBACK):
         return {key: value for key, value in settings.items() if key not in NOT_FOR_CATCH_ALL}
     return settings
+
+
+def profile_of(contribution: Contribution, protocol: str) -> Profile:
+    """Give the location profile of a route: what its Ingress says, with the protocol of its backend."""
+    profile = contribution.shared.profile
+    if protocol in {"", protocols.HTTP}:
+        return profile
+    return Profile(tuple(sorted((*profile.values, ("protocol", protocol)))))
 
 
 def _known_variables(claim: Claim) -> dict[str, str]:
@@ -46,9 +54,9 @@ class Routes:
         self._profile_of: dict[str, tuple[str, str]] = {}
         """Present and former profile of each route that has or had another than the default one."""
 
-    def set(self, contribution: Contribution, claim: Claim, cause: Cause) -> None:
-        """Write the route of a claim that won."""
-        profile = contribution.shared.profile
+    def set(self, contribution: Contribution, claim: Claim, protocol: str, cause: Cause) -> None:
+        """Write the route of a claim that won; its backend speaks ``protocol``."""
+        profile = profile_of(contribution, protocol)
         before = self._use(claim.route, profile)
         ref = claim.ingress
         route = Route(

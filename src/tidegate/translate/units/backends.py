@@ -49,6 +49,7 @@ class Backends:
         ranked = self._ranked_canaries(state)
         canary = next((claim for claim in ranked if self._is_canary(claim, state)), None)
         shop.emission.set(f"b/{name}", Backend(found.endpoints, canary=self._canary(canary)), cause)
+        shop.merger.set_protocol(name, found.protocol, cause)
         shop.ledger.put(unit, self._notes(state, found, ranked, canary))
         self._note_missing(state, found.missing)
         if found.name:

@@ -18,6 +18,7 @@ local LATE = {
     require "tidegate.features.allow",
     require "tidegate.features.rewrite",
     require "tidegate.features.vhost",
+    require "tidegate.features.script",
     require "tidegate.features.timeouts",
 }
 
@@ -68,10 +69,10 @@ function _M.plan(entry, globals, draining)
         end
         return value
     end
-    local plan = {}
+    local profile = known_profile(entry)
+    local plan = { protocol = profile and conf.protocols[profile] }
     plan.early = collect(EARLY, get, plan, entry)
     plan.late = collect(LATE, get, plan, entry)
-    local profile = known_profile(entry)
     plan.profile = profile and "@p_" .. profile
     plan.body_limit = profile and conf.profiles[profile] or 0
     judge(plan, draining)

@@ -3,6 +3,7 @@
 local _M = {
     generation = "",        -- id of the configuration
     profiles = {},          -- location profile id -> largest body in bytes, 0 for no limit
+    protocols = {},         -- location profile id -> protocol of the backend, where it is not HTTP
     https_port = 443,
     trusts_forwarded = false,   -- X-Forwarded-Proto of trusted peers decides the effective scheme
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
