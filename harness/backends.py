@@ -17,6 +17,7 @@ import asyncio
 import hashlib
 import itertools
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Coroutine
@@ -48,6 +49,8 @@ class Echo(msgspec.Struct, frozen=True):
     """Number of the TCP connection, counted by this instance."""
     request: int
     """Number of the request on its connection."""
+    client: str = ""
+    """First name in the certificate that the peer has shown, if it had to."""
 
     def get(self, name: str) -> list[str]:
         """Give all values of a header, in order."""
@@ -65,6 +68,8 @@ class Backend:
         """Requests received."""
         self.connections = 0
         self.open: set[asyncio.Transport] = set()
+        self.tls: ssl.SSLContext | None = None
+        """If not None: it speaks TLS (to be set before it listens)."""
         self._pool = pool
         self._server: asyncio.Server | None = None
 
@@ -80,7 +85,7 @@ class Backend:
         """Start to listen; in the pool's loop."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _Connection(self), self.address, self.port, backlog=4096, reuse_address=True
+            lambda: _Connection(self), self.address, self.port, backlog=4096, reuse_address=True, ssl=self.tls
         )
 
     async def close(self) -> None:
@@ -105,13 +110,16 @@ class Backends:
         self._thread = threading.Thread(target=self._loop.run_forever, name="backends", daemon=True)
         self._all: list[Backend] = []
 
-    def group(self, name: str, count: int = 1, *, port: int = 0) -> list[Backend]:
+    def group(
+        self, name: str, count: int = 1, *, port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> list[Backend]:
         """Start ``count`` instances ``name-0``, ``name-1`` … on one port and as many loopback addresses."""
         port = port or waiting.free_ports(1)[0]
         made = [
             Backend(self, f"{name}-{i}", f"127.0.{1 + i // 250}.{1 + i % 250}", port) for i in range(count)
         ]
         for backend in made:
+            backend.tls = tls
             self.call(backend.listen())
         self._all += made
         return made
@@ -211,6 +219,7 @@ class _Connection(asyncio.Protocol):
                 len(request.body),
                 self._number,
                 next(self._requests),
+                _client(self.transport),
             )
         )
 
@@ -265,6 +274,12 @@ class _Connection(asyncio.Protocol):
             self.transport.write(b"%x\r\n%s\r\n" % (len(body), body))
             await asyncio.sleep(every)
         self.transport.write(b"0\r\n\r\n")
+
+
+def _client(transport: asyncio.Transport) -> str:
+    certificate = transport.get_extra_info("peercert") or {}
+    names = certificate.get("subjectAltName") or ((("", "")),)
+    return str(names[0][1])
 
 
 def _reset(transport: asyncio.Transport) -> None:

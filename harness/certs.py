@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
+import tempfile
 from dataclasses import dataclass
 
 import trustme
@@ -53,6 +54,20 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._ca.configure_trust(context)
         context.set_alpn_protocols(list(alpn))
+        return context
+
+    def server(self, pair: Pair, *, client: bool = False, alpn: tuple[str, ...] = ()) -> ssl.SSLContext:
+        """Give a server's context; with ``client`` it asks for a certificate of this authority."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(pair.chain + pair.key)
+            file.flush()
+            context.load_cert_chain(file.name)
+        if client:
+            self._ca.configure_trust(context)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        if alpn:
+            context.set_alpn_protocols(list(alpn))
         return context
 
 

@@ -68,6 +68,7 @@ def service(
     namespace: str = "default",
     cluster_ip: str | None = None,
     external_name: str | None = None,
+    app_protocol: str = "",
 ) -> Manifest:
     """Give a Service; a port is a number, or (name, number), or (name, number, target port)."""
     spec = _some(
@@ -75,7 +76,9 @@ def service(
             "type": "ExternalName" if external_name else None,
             "externalName": external_name,
             "clusterIP": cluster_ip,
-            "ports": [_port(p) for p in ports or (80,)],
+            "ports": [
+                _port(p) | ({"appProtocol": app_protocol} if app_protocol else {}) for p in ports or (80,)
+            ],
         }
     )
     return _object("v1", "Service", name, namespace, spec=spec)

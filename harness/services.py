@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Sequence
+from typing import Protocol
+
 from harness import manifests
 from harness.backends import Backend, Backends
 from harness.manifests import Manifest
+
+
+class Listening(Protocol):
+    """Anything with an address and a port."""
+
+    address: str
+    port: int
 
 
 class Services:
@@ -20,14 +31,14 @@ class Services:
             made += self.of(name, self.start(name, count))
         return made
 
-    def start(self, name: str, count: int = 1) -> list[Backend]:
+    def start(self, name: str, count: int = 1, *, tls: ssl.SSLContext | None = None) -> list[Backend]:
         """Start instances."""
-        return self._pool.group(f"{self.namespace}-{name}", count)
+        return self._pool.group(f"{self.namespace}-{name}", count, tls=tls)
 
-    def of(self, name: str, instances: list[Backend]) -> list[Manifest]:
+    def of(self, name: str, instances: Sequence[Listening], *, app_protocol: str = "") -> list[Manifest]:
         """Give the Service and the slice of instances."""
         return [
-            manifests.service(name, namespace=self.namespace),
+            manifests.service(name, namespace=self.namespace, app_protocol=app_protocol),
             manifests.endpoint_slice(
                 name, instances[0].port, [b.address for b in instances], namespace=self.namespace
             ),
