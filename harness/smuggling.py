@@ -6,6 +6,7 @@ ways makes the backend see another number of requests than the client gets answe
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import ssl
@@ -185,32 +186,24 @@ def send(
     port: int, data: bytes, *, tls: ssl.SSLContext | None = None, sni: str = "", patience: float = 0.25
 ) -> Answers:
     """Send bytes and read all answers until the connection ends; one that goes quiet is told that no more will come."""
-    with socket.create_connection(("127.0.0.1", port), 10) as plain:
-        connection = tls.wrap_socket(plain, server_hostname=sni) if tls else plain
-        try:
+    plain = socket.create_connection(("127.0.0.1", port), 10)
+    with tls.wrap_socket(plain, server_hostname=sni) if tls else plain as connection:
+        # It may be closed before everything was sent; what was answered can still be read.
+        with contextlib.suppress(OSError):
             connection.sendall(data)
-        except OSError:
-            pass  # closed before everything was sent; what was answered can still be read
-        return _read(connection, "HEAD /first" in data[:20].decode("latin-1"), patience)
+        return _read(connection, patience, is_head=data.startswith(b"HEAD"))
 
 
-def _read(connection: socket.socket, is_head: bool, patience: float) -> Answers:  # noqa: FBT001 - of one caller
+def _read(connection: socket.socket, patience: float, *, is_head: bool) -> Answers:
     connection.settimeout(patience)
     received = b""
-    for _ in range(200):
-        try:
-            part = connection.recv(1 << 16)
-        except TimeoutError:
-            break
-        except OSError:
-            break
-        if not part:
-            break
-        received += part
-    return _parse(received, is_head)
+    with contextlib.suppress(OSError):
+        while part := connection.recv(1 << 16):
+            received += part
+    return _parse(received, is_head=is_head)
 
 
-def _parse(received: bytes, is_head: bool) -> Answers:  # noqa: FBT001 - of one caller
+def _parse(received: bytes, *, is_head: bool) -> Answers:
     statuses: list[int] = []
     bodies: list[bytes] = []
     reader = _http1.Reader(until_close=True, head_only=is_head)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import manifests
+from harness import manifests, waiting
 from harness.backends import Backends, Echo
 from harness.certs import Authority
 from harness.gateway import Gateway
@@ -189,7 +189,8 @@ def test_a_request_has_an_id(plain: Gateway, given: str | None) -> None:
         assert found == given
     else:
         assert len(bytes.fromhex(found)) == 16
-    assert f'"request_id":"{found}"' in plain.access_log.read_text()
+    line = f'"request_id":"{found}"'
+    waiting.until(lambda: line in plain.access_log.read_text(), 5, 0.01, why="the line of the log")
 
 
 def test_the_answer_says_nothing_of_the_gateway(plain: Gateway) -> None:

@@ -62,6 +62,9 @@ class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     bucket ``crc32(path) % buckets``."""
     fallback: str = msgspec.field(default="", name="d")
     """Route id for paths that no rule matches; empty: the fallback of host ``_``, else 404."""
+    guarded: bool = msgspec.field(default=False, name="x")
+    """True if some paths are protected and others may not be: a request whose path can be read in two ways, to different
+    rules, is then refused."""
 
 
 class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):

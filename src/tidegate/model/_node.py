@@ -75,7 +75,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     compute_full_forwarded_for: bool = False
     enable_real_ip: bool = False
     use_proxy_protocol: bool = False
-    real_ip_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
+    real_ip_cidrs: tuple[str, ...] = ("0.0.0.0/0", "::/0")
     """Peers whose forwarding headers are believed."""
     forwarded_for_header: str = "X-Forwarded-For"
     """A header name that passed the guard."""

@@ -15,7 +15,7 @@ LUA_FOLDER = Path(__file__).parents[1] / "lua"
 """Holds the package ``tidegate`` of the Lua side."""
 
 _LOG_FORMAT = (
-    '{"time":"$time_iso8601","msec":$msec,"pid":$pid,"request_id":"$tg_request_id","client":"$remote_addr",'
+    '{"time":"$time_iso8601","msec":$msec,"pid":$pid,"request_id":"$tg_request_id","client":"@CLIENT@",'
     '"method":"$request_method","host":"$host","uri":"$request_uri","protocol":"$server_protocol","status":$status,'
     '"bytes":$bytes_sent,"request_time":$request_time,"route":"$tg_route","upstream":"$upstream_addr",'
     '"upstream_status":"$upstream_status","upstream_time":"$upstream_response_time"}'
@@ -64,10 +64,14 @@ _INIT = "init_by_lua_block { }"
 def _init(node: NodeSettings, generation: str, limits: dict[str, int], protocols: dict[str, str]) -> str:
     spoken = ", ".join(f'["{id_}"] = "{name}"' for id_, name in protocols.items())
     known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
+    cidrs = ", ".join(f'"{cidr}"' for cidr in node.real_ip_cidrs if _forwarding.is_chained(node))
     return f"""init_by_lua_block {{
         require("tidegate.init").master {{
             generation = "{generation}",
             https_port = {node.https_port},
+            is_chained = {str(_forwarding.is_chained(node)).lower()},
+            forwarded_for = "{node.forwarded_for_header.lower().replace("-", "_")}",
+            trusted = {{ {cidrs} }},
             trusts_forwarded = {str(_forwarding.trusts_forwarded(node)).lower()},
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
             profiles = {{ {known} }},
@@ -133,7 +137,7 @@ def _log(node: NodeSettings) -> Iterator[str]:
     if node.access_log == "off":
         yield "access_log off;"
     else:
-        yield f"log_format tidegate escape=json '{_LOG_FORMAT}';"
+        yield f"log_format tidegate escape=json '{_LOG_FORMAT.replace('@CLIENT@', _forwarding.client(node))}';"
         yield f"access_log {node.access_log} tidegate;"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tidegate.dataplane.render import _forwarding, _profiles
 from tidegate.model import NodeSettings, Profile
@@ -44,8 +44,9 @@ def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iter
     yield from _indented(_forwarding.variable_lines(node, port))
     yield from _indented(_forwarding.proxy_lines(headers))
     yield from _indented(_forwarding.grpc_lines(headers))
-    yield from _indented(_forwarding.fastcgi_lines(headers))
+    yield from _indented(_forwarding.fastcgi_lines(node, headers))
     yield from _indented(_routing(scheme))
+    yield from _indented(_entry_locations(node, headers))
     yield from _indented(_answers())
     for profile in profiles:
         yield from _indented(_profiles.location(profile, node, headers, tls=tls))
@@ -62,11 +63,10 @@ def _routing(scheme: str) -> Iterator[str]:
     yield "recursive_error_pages on;"
     yield "if ($tg_jump) { return 418; }"
     yield "log_by_lua_block { tidegate_log() }"
-    yield "location / { proxy_pass http://tidegate; }"
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in ("jump", "jump_on", "location", "backend", "code", "script"):
+    for name in ("jump_on", "location", "backend", "code", "script"):
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"
@@ -74,6 +74,18 @@ def _routing(scheme: str) -> Iterator[str]:
     yield "    keepalive_timeout 0;"
     yield "    error_page 418 = $tg_jump_on;"
     yield "    return 418;"
+    yield "}"
+
+
+def _entry_locations(node: NodeSettings, headers: Mapping[str, str]) -> Iterator[str]:
+    yield "location / {"
+    yield from _indented(_forwarding.entry_lines(node, headers))
+    yield "    proxy_pass http://tidegate;"
+    yield "}"
+    # For requests with an unusual Connection header: what it names is taken out, an upgrade is passed on.
+    yield "location @hop {"
+    yield "    rewrite_by_lua_block { tidegate_hop() }"
+    yield "    proxy_pass http://tidegate;"
     yield "}"
 
 

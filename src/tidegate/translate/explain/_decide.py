@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tidegate import model
-from tidegate.translate.explain import _hosts, _upstream, _uris
+from tidegate.translate.explain import _hosts, _readings, _upstream, _uris
 from tidegate.translate.explain._settings import Effective
 from tidegate.translate.explain._values import Answer, CanaryChoice, Decision, Request, Step
 
@@ -70,6 +70,12 @@ class _Question:
         self._settings = Effective(entries, self._route)
 
     def answer(self) -> Decision:
+        if (reading := self._other_reading()) is not None:
+            self._say(
+                "uri",
+                f"on a host with protected paths: it can be read as {reading} too, which leads elsewhere",
+            )
+            return Decision(answer=Answer.STATUS, status=400, trail=tuple(self._trail))
         if self._match.add_slash:
             return self._add_slash()
         if self._route is None:
@@ -85,6 +91,20 @@ class _Question:
             if (done := stage(self._route)) is not None:
                 return done
         return self._send(self._route)
+
+    def _other_reading(self) -> str | None:
+        """Give a way to read the path that leads to another rule, on a host where that matters; None if there is none."""
+        host = self._entries.get(f"h/{model.LISTENER}/{self._match.host}")
+        if not isinstance(host, model.Host) or not host.guarded:
+            return None
+        return next(
+            (
+                reading
+                for reading in _readings.of(self._request.uri, self._uri.path)
+                if not self._match.is_same(_hosts.find(self._entries, self._request, self._name, reading))
+            ),
+            None,
+        )
 
     # --- stages ------------------------------------------------------------------------------------------
 

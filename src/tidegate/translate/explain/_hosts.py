@@ -27,6 +27,10 @@ class Matched:
     add_slash: bool = False
     trail: tuple[Step, ...] = ()
 
+    def is_same(self, other: Matched) -> bool:
+        """Tell whether both ways end at the same rule."""
+        return (self.rule, self.route, self.add_slash) == (other.rule, other.route, other.add_slash)
+
 
 def host_name(header: str) -> str:
     """Give the name of a Host header as nginx's `$host`: lower case, without port and trailing dot."""

@@ -92,6 +92,8 @@ class Shared(msgspec.Struct, frozen=True):
     """Of the backends, as the annotation says; empty: as each Service says."""
     canary: Canary | None
     tls: tuple[TlsSection, ...]
+    protects: bool = False
+    """Whether any annotation closes something that would be open without it."""
 
 
 class Contribution(msgspec.Struct, frozen=True):

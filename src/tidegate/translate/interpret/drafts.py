@@ -17,6 +17,8 @@ class Draft:
     profile: dict[str, int | bool | str] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)
     deny: str = ""
+    protects: bool = False
+    """Whether any annotation closes something that would be open without it."""
     use_regex: bool = False
     rewrite: str = ""
     """Target of the rewrite, still to be compared with each path."""

@@ -202,6 +202,7 @@ class _Interpretation:
             protocol=draft.protocol,
             canary=draft.canary,
             tls=self._tls(),
+            protects=draft.protects,
         )
 
     def _tls(self) -> tuple[TlsSection, ...]:

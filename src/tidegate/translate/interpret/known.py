@@ -93,6 +93,7 @@ GONE: Final = _names(
 """Gone from the predecessor before its last release; seen in old manifests."""
 
 _OFF: Final = frozenset({"", "0", "f", "F", "FALSE", "false", "False", "off"})
+_TOWARDS_BACKEND: Final = frozenset({"backend-protocol", "proxy-ssl-verify"})
 
 _RISKS: Final = {
     name: risk for table in (PROTECTIONS, OTHERS) for risk, names in table.items() for name in names
@@ -118,6 +119,11 @@ def all_names() -> frozenset[str]:
 def asks_for_protection(name: str, value: str) -> bool:
     """Say whether leaving an annotation out would open what its author wanted closed."""
     return name in _PROTECTING and is_on(value)
+
+
+def restricts(name: str, value: str) -> bool:
+    """Say whether an annotation decides which clients get through, or how much of them."""
+    return name in _PROTECTING and name not in _TOWARDS_BACKEND and is_on(value)
 
 
 def is_on(value: str) -> bool:

@@ -90,6 +90,7 @@ class _Reader:
             value = declared.otherwise
         if value is not None:
             self._store(declared, value)
+            self._draft.protects |= known.restricts(declared.name, text)
 
     def _store(self, declared: Annotation, value: object) -> None:
         draft = self._draft

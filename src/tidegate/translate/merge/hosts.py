@@ -19,8 +19,8 @@ class HostState:
     """All that is known about one host."""
 
     __slots__ = (
-        "_buckets", "_dirty", "_members", "canaries", "claims", "is_regex", "literals", "name", "namers", "regexes",
-        "secured", "winners",
+        "_buckets", "_dirty", "_members", "canaries", "claims", "is_regex", "literals", "name", "namers", "protected",
+        "regexes", "secured", "winners",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -35,6 +35,8 @@ class HostState:
         self.winners: dict[str, Claim] = {}
         self.regexes: set[str] = set()
         """Kinds and paths of winners that make this a regex host."""
+        self.protected: set[str] = set()
+        """Kinds and paths of winners that not everybody may ask for."""
         self.is_regex = False
         self.literals: dict[str, str] = {}
         """On a regex host: patterns for paths that are no regular expressions."""
@@ -72,8 +74,14 @@ class HostState:
 
     # --- winners ------------------------------------------------------------------------------------------------------
 
-    def set_winner(self, key: str, claim: Claim | None, *, is_regex: bool) -> None:
+    @property
+    def is_guarded(self) -> bool:
+        """Say whether some paths are protected, and others may be protected less: one Ingress protects all of its own."""
+        return bool(self.protected) and len(self.namers.members) > 1
+
+    def set_winner(self, key: str, claim: Claim | None, *, is_regex: bool, protects: bool) -> None:
         """Note who won a path, or that nobody did."""
+        (self.protected.add if claim is not None and protects else self.protected.discard)(key)
         if key == FALLBACK:
             self._keep(key, claim)
             return
@@ -126,6 +134,7 @@ class HostState:
             regex=self.is_regex,
             buckets=self._buckets,
             fallback=fallback.route if fallback else "",
+            guarded=self.is_guarded,
         )
         emission.set(self._key, host, cause)
 

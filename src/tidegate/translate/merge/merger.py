@@ -221,7 +221,10 @@ class Merger:
             self._won.add(winner.route)
             self.routes.set(contribution, winner, self._protocol_of(winner), cause)
         is_regex = winner is not None and contribution is not None and contribution.is_regex(winner)
-        host.set_winner(key, winner, is_regex=is_regex)
+        protects = contribution is not None and (
+            contribution.shared.protects or bool(contribution.shared.deny)
+        )
+        host.set_winner(key, winner, is_regex=is_regex, protects=protects)
         self._attach(slot, old, winner, self._ranked(host.canaries.get(key, ())), cause)
         self._ledger.put(("slot", slot), self._slot_notes(host, key, winner, contenders))
 

@@ -105,6 +105,9 @@ local function load_host(name)
     if name == ANY then
         paths.set(host, "e", HEALTHZ_PATH, HEALTHZ)
     end
+    if entry.x then
+        host.guarded = true
+    end
     host.fallback = entry.d and routes.object(entry.d)
     set_rules(host, entry.rules, true)
     if entry.n then

@@ -45,6 +45,8 @@ function _M.master(given)
     tidegate_https = require("tidegate.router").https
     tidegate_balance = require("tidegate.balancer").run
     tidegate_error = require("tidegate.errors").run
+    tidegate_hop = require("tidegate.hop").run
+    tidegate_client = require("tidegate.client").find
     tidegate_log = require("tidegate.counters").log
     tidegate_certificate = require("tidegate.tls").run
     collectgarbage("collect")

@@ -43,6 +43,15 @@ local function holds(network, address)
 end
 
 
+-- An address as nginx's $binary_remote_addr has it, or nil if the text is none.
+function _M.binary(text)
+    local is_v6 = find(text, ":", 1, true)
+    if ffi.C.inet_pton(is_v6 and AF_INET6 or AF_INET, text, buffer) == 1 then
+        return ffi.string(buffer, is_v6 and 16 or 4)
+    end
+end
+
+
 -- Compile a list of CIDRs. One that cannot be read matches nothing, so that an allow list fails closed.
 function _M.compile(cidrs)
     local networks = {}

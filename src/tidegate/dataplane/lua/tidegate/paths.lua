@@ -22,6 +22,7 @@ _M.class = {
     exact = NONE, under = NONE, list = NONE,
     deepest = 1,            -- 0 marks a regex host
     rules_exact = NONE, rules_prefix = NONE,
+    guarded = false,        -- see doubts.lua
 }
 
 

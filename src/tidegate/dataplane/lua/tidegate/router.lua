@@ -13,6 +13,8 @@ local routes = require "tidegate.routes"
 local conditions = require "tidegate.conditions"
 local canary = require "tidegate.canary"
 local errors = require "tidegate.errors"
+local doubts = require "tidegate.doubts"
+local hop = require "tidegate.hop"
 local lookup = require("tidegate.paths").lookup
 local get = require("tidegate.variables").get
 
@@ -61,6 +63,11 @@ function own_answers.add_slash()
     local query = var.args
     var.tg_location = var.scheme .. "://" .. var.http_host .. var.uri .. "/" .. (query and "?" .. query or "")
     return answer(NOTHING, "@r301")
+end
+
+
+function own_answers.bad_request()
+    return answer(NOTHING, "@e400")
 end
 
 
@@ -120,7 +127,8 @@ local function decide(route, host, is_tls)
     if plan.profile and is_too_large(plan) then
         return answer(route, "@e413")
     end
-    if plan.profile or entries.draining then
+    if plan.profile or plan.has_own_host or entries.draining then
+        hop.strip()
         return jump(route, plan.profile or DEFAULT_PROFILE)
     end
     return route.id
@@ -134,8 +142,13 @@ end
 
 local function find_route()
     entries.follow()
-    local host = hosts.find(get "host")
-    return lookup(host, get "uri"), host
+    local name, uri = get "host", get "uri"
+    local host = hosts.find(name)
+    local route = lookup(host, uri)
+    if host.guarded or name ~= get "http_host" then
+        route = doubts.settle(name, host, uri, route)
+    end
+    return route, host
 end
 
 

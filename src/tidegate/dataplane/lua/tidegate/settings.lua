@@ -6,6 +6,9 @@ local _M = {
     protocols = {},         -- location profile id -> protocol of the backend, where it is not HTTP
     https_port = 443,
     trusts_forwarded = false,   -- X-Forwarded-Proto of trusted peers decides the effective scheme
+    is_chained = false,         -- the address comes from the PROXY protocol, then from a header
+    forwarded_for = "x_forwarded_for",  -- that header, as a variable's name has it
+    trusted = {},               -- networks whose word counts, where the Lua side has to know
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
     tries = 3,              -- where the global settings do not say
 }

@@ -1,9 +1,8 @@
 -- `allowlist-source-range`: clients outside the networks are answered 403.
 
 local answers = require "tidegate.answers"
+local client = require "tidegate.client"
 local networks = require "tidegate.networks"
-
-local var = ngx.var
 
 local _M = {}
 
@@ -15,7 +14,7 @@ function _M.prepare(get)
     end
     local allowed = networks.compile(cidrs)
     return function()
-        if not networks.contain(allowed, var.binary_remote_addr) then
+        if not networks.contain(allowed, client.binary()) then
             return answers.status(403)
         end
     end

@@ -9,11 +9,12 @@ local OURS = { best_http_host = "tg_best_host" }
 local _M = {}
 
 
-function _M.prepare(get)
+function _M.prepare(get, plan)
     local parts = get "upstream_vhost"
     if not parts then
         return nil
     end
+    plan.has_own_host = true    -- the entry location sends the client's
     return function()
         local text = {}
         for i = 1, #parts do
