@@ -54,9 +54,14 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
         told(f"starting a gateway with {size.hosts:,} hosts, one with one host, and bare nginx")
         bare = stack.enter_context(_bare(backend, pair))
         large = stack.enter_context(
-            _gateway(Fleet(size.hosts, port=backend, address="127.0.0.1"), _more(backend, pair, size))
+            _gateway(
+                Fleet(size.hosts, port=backend, address="127.0.0.1", annotated=False),
+                _more(backend, pair, size),
+            )
         )
-        small = stack.enter_context(_gateway(Fleet(1, port=backend, address="127.0.0.1"), ()))
+        small = stack.enter_context(
+            _gateway(Fleet(1, port=backend, address="127.0.0.1", annotated=False), ())
+        )
         plain = _plain(bare, large, small, size)
         measured = _rounds.measure(plain, rounds=size.rounds, seconds=size.seconds, told=told)
         tls = _tls(bare, large)
@@ -107,6 +112,11 @@ def _more(backend: int, pair: certs.Pair, size: Size) -> list[manifests.Manifest
         manifests.ingress("one", manifests.rule("one.example", manifests.path("/p0", "more"))),
         manifests.ingress("exact", *exact),
         manifests.ingress("wildcard", manifests.rule("*.wildcard.example", manifests.path("/", "more"))),
+        manifests.ingress(
+            "override",
+            manifests.rule("override.example", manifests.path("/", "more")),
+            annotations={"proxy-read-timeout": "30", "proxy-connect-timeout": "2"},
+        ),
         *(
             manifests.ingress(
                 f"profile-{n}",
@@ -135,6 +145,7 @@ def _plain(bare: nginx.Nginx, large: Gateway, small: Gateway, size: Size) -> lis
     wanted: list[tuple[str, str, Requests]] = [
         ("bare", "bare", hot),
         ("hot host", "large", hot),
+        ("overrides", "large", _asked("override.example")),
         ("bare, all hosts", "bare", everywhere),
         ("all hosts", "large", everywhere),
         ("only host", "small", hot),
@@ -204,6 +215,8 @@ def _table(costs: dict[str, _rounds.Costs], size: Size) -> list[Row]:
         user("hot host", "only host", f"{hosts} ÷ one: user", 1.05),
         user("wildcard", "exact", "wildcard ÷ exact: user", 1.05),
         total("two profiles", "one profile", "50/50 of two location profiles ÷ one: total", 1.08),
+        beside("overrides", "bare", "total", "a route with timeouts of its own ÷ bare nginx: total"),
+        beside("overrides", "bare", "user", "a route with timeouts of its own ÷ bare nginx: user"),
         beside("all hosts", "bare, all hosts", "total", f"all {hosts} asked in turn ÷ bare nginx: total"),
         beside("all hosts", "bare, all hosts", "user", f"all {hosts} asked in turn ÷ bare nginx: user"),
         beside("all paths", "one path", "user", f"all {size.paths:,} paths asked in turn ÷ one: user"),

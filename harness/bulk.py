@@ -13,9 +13,7 @@ metadata:
   namespace: {namespace}
   labels:
     app.kubernetes.io/name: {name}
-  annotations:
-    nginx.ingress.kubernetes.io/proxy-read-timeout: "30"
-spec:
+{annotations}spec:
   ingressClassName: nginx
   rules:
   - host: {host}
@@ -68,6 +66,12 @@ ENDPOINT = """\
 """
 
 
+ANNOTATIONS = """\
+  annotations:
+    nginx.ingress.kubernetes.io/proxy-read-timeout: "30"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """``count`` applications, each an Ingress for ``h<i>.<domain>``, a Service and a slice of endpoints."""
@@ -82,6 +86,8 @@ class Fleet:
     namespaces: int = 100
     prefix: str = "app"
     path: str = "/"
+    annotated: bool = True
+    """Whether each Ingress overrides a setting."""
 
     def host(self, number: int) -> str:
         """Give the host of one application."""
@@ -99,7 +105,12 @@ class Fleet:
         """Give one Ingress."""
         name = self.name(number)
         return INGRESS.format(
-            name=name, namespace=self.namespace(number), host=self.host(number), service=name, path=self.path
+            name=name,
+            namespace=self.namespace(number),
+            annotations=ANNOTATIONS if self.annotated else "",
+            host=self.host(number),
+            service=name,
+            path=self.path,
         )
 
     def service(self, number: int) -> str:

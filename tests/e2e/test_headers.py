@@ -193,6 +193,12 @@ def test_a_request_has_an_id(plain: Gateway, given: str | None) -> None:
     waiting.until(lambda: line in plain.access_log.read_text(), 5, 0.01, why="the line of the log")
 
 
+def test_ids_are_all_different(plain: Gateway) -> None:
+    """Requests, connections and workers apart."""
+    ids = [found for _ in range(300) for found in told(plain, []).get("X-Request-ID")]
+    assert len(set(ids)) == len(ids) == 300
+
+
 def test_the_answer_says_nothing_of_the_gateway(plain: Gateway) -> None:
     """No version, no name of the server software; the backend's own headers pass."""
     answer = plain.get(HOST, "/?header=X-Own:%20yes")

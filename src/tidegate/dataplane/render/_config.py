@@ -73,6 +73,7 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int], protocols
             forwarded_for = "{node.forwarded_for_header.lower().replace("-", "_")}",
             trusted = {{ {cidrs} }},
             trusts_forwarded = {str(_forwarding.trusts_forwarded(node)).lower()},
+            makes_request_ids = {str(node.generate_request_id).lower()},
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
             profiles = {{ {known} }},
             protocols = {{ {spoken} }},

@@ -44,7 +44,7 @@ def http_lines(node: NodeSettings) -> Iterator[str]:
     # What else a client's Connection header may hold names headers that end here: see @hop.
     yield "map $http_connection $tg_jump { default @hop; '' ''; close ''; keep-alive ''; }"
     if node.generate_request_id:
-        yield "map $http_x_request_id $tg_request_id { default $http_x_request_id; '' $request_id; }"
+        yield "map $http_x_request_id $tg_request_id { default $http_x_request_id; '' $tg_fresh_id; }"
     else:
         yield "map $http_x_request_id $tg_request_id { default $http_x_request_id; }"
     if node.use_forwarded_headers or node.use_proxy_protocol or node.enable_real_ip:

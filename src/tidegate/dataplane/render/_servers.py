@@ -66,7 +66,7 @@ def _routing(scheme: str) -> Iterator[str]:
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in ("jump_on", "location", "backend", "code", "script"):
+    for name in ("jump_on", "location", "backend", "code", "script", "fresh_id"):
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"

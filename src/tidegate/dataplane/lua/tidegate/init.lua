@@ -72,6 +72,7 @@ function _M.worker()
     -- A request leaves next to no garbage; what decoding leaves should not wait until it has doubled the memory.
     collectgarbage("setpause", GC_PAUSE)
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
+    require("tidegate.request_id").seed()
     require("tidegate.node").report()
     local entries = require "tidegate.entries"
     entries.follow()

@@ -17,6 +17,8 @@ local doubts = require "tidegate.doubts"
 local hop = require "tidegate.hop"
 local lookup = require("tidegate.paths").lookup
 local get = require("tidegate.variables").get
+local conf = require "tidegate.settings"
+local assign_id = require("tidegate.request_id").assign
 
 local var = ngx.var
 local tonumber = tonumber
@@ -141,6 +143,9 @@ end
 
 
 local function find_route()
+    if conf.makes_request_ids then
+        assign_id()
+    end
     entries.follow()
     local name, uri = get "host", get "uri"
     local host = hosts.find(name)

@@ -9,6 +9,7 @@ local _M = {
     is_chained = false,         -- the address comes from the PROXY protocol, then from a header
     forwarded_for = "x_forwarded_for",  -- that header, as a variable's name has it
     trusted = {},               -- networks whose word counts, where the Lua side has to know
+    makes_request_ids = true,   -- for requests that bring none
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
     tries = 3,              -- where the global settings do not say
 }

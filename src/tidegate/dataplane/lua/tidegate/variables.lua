@@ -14,9 +14,13 @@ local get_request = base.get_request
 local errmsg = base.get_errmsg_ptr()
 
 local LONGEST_NAME = 32
+local LONGEST_PROBLEM = 256
 local lower = ffi.new("char[?]", LONGEST_NAME)
 local value = ffi.new("char *[1]")
 local length = ffi.new("size_t[1]")
+local lower_set = ffi.new("unsigned char[?]", LONGEST_NAME)
+local problem = ffi.new("unsigned char[?]", LONGEST_PROBLEM)
+local problem_length = ffi.new("size_t[1]", LONGEST_PROBLEM)
 
 local _M = {}
 
@@ -26,6 +30,12 @@ function _M.get(name)
     if C.ngx_http_lua_ffi_var_get(get_request(), name, #name, lower, 0, value, length, errmsg) == 0 then
         return ffi_string(value[0], length[0])
     end
+end
+
+
+-- Give a variable a value: `size` bytes at `data`, or a string.
+function _M.set(name, data, size)
+    C.ngx_http_lua_ffi_var_set(get_request(), name, #name, lower_set, data, size, problem, problem_length)
 end
 
 
