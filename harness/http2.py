@@ -19,10 +19,21 @@ class Connection:
     """One HTTP/2 connection."""
 
     def __init__(
-        self, port: int, *, tls: ssl.SSLContext | None = None, sni: str | None = None, timeout: float = 10
+        self,
+        port: int,
+        *,
+        tls: ssl.SSLContext | None = None,
+        sni: str | None = None,
+        timeout: float = 10,
+        ahead: bytes = b"",
+        piece: int = 1 << 16,
     ) -> None:
+        """Connect; bytes ``ahead`` go before all others, and the preface goes in pieces of a size."""
         self._scheme = "https" if tls else "http"
+        self._piece = piece
         self._socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(ahead)
         if tls is not None:
             wrapped = tls.wrap_socket(self._socket, server_hostname=sni)
             if wrapped.selected_alpn_protocol() != "h2":
@@ -31,6 +42,7 @@ class Connection:
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self._h2.initiate_connection()
         self._flush()
+        self._piece = 1 << 16
 
     def ask(
         self,
@@ -97,5 +109,8 @@ class Connection:
         return body
 
     def _flush(self) -> None:
-        if data := self._h2.data_to_send():
-            self._socket.sendall(data)
+        self._send(self._h2.data_to_send())
+
+    def _send(self, data: bytes) -> None:
+        for at in range(0, len(data), self._piece):
+            self._socket.sendall(data[at : at + self._piece])
