@@ -6,6 +6,7 @@ The mirror of `readings.lua`. Text stands for bytes, one character for each.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 _ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
@@ -22,7 +23,42 @@ def of(target: str, path: str) -> tuple[str, ...]:
     raw = target.partition("?")[0]
     if raw == path and not _DOUBTFUL.search(path):
         return ()
-    return _decoded(raw), _decoded_within(raw), _obliging(raw)
+    readings = [*_all(raw)]
+    if "#" in raw:
+        readings += _all(raw.partition("#")[0])
+    return tuple(readings)
+
+
+def _all(path: str) -> Iterator[str]:
+    once = _decoded(path)
+    yield once
+    yield _decoded_within(path)
+    yield _merged(once)
+    yield _merged(_decoded(_resolved(path)))
+    yield from _resolving(path)
+    yield from _resolving(once)
+    often = once
+    for _ in range(_DECODINGS - 1):
+        often = _decoded(often)
+    if often != once:
+        yield from _resolving(often)
+    yield from _resolving(_decoded(_without_parameters(path)))
+
+
+def _resolving(text: str) -> Iterator[str]:
+    """Read it as backends do that resolve dot segments: with each of the other liberties, or without it."""
+    for bare in (text, _without_parameters(text)):
+        for short in (bare, _STRETCHED.sub(_shrunk, bare)):
+            yield _resolved(short)
+            yield _resolved(short.replace("\\", "/"))
+
+
+def _merged(text: str) -> str:
+    return re.sub("//+", "/", text)
+
+
+def _without_parameters(text: str) -> str:
+    return re.sub(r";[^/]*", "", text)
 
 
 def _decoded(text: str) -> str:
@@ -37,14 +73,6 @@ def _decoded_within(text: str) -> str:
         return found[0] if char in _SEPARATORS else char
 
     return _ENCODED.sub(one, text)
-
-
-def _obliging(path: str) -> str:
-    """Read a path as the most obliging backend does."""
-    for _ in range(_DECODINGS):
-        path = _decoded(path)
-    path = _STRETCHED.sub(_shrunk, path).replace("\\", "/")
-    return _resolved(re.sub(r";[^/]*", "", path))
 
 
 def _shrunk(found: re.Match[str]) -> str:

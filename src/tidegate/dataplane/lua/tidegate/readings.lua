@@ -5,7 +5,7 @@
 local byte, char, sub = string.byte, string.char, string.sub
 local find, gmatch, gsub, match = string.find, string.gmatch, string.gsub, string.match
 local concat = table.concat
-local tonumber = tonumber
+local ipairs, tonumber = ipairs, tonumber
 
 local QUESTION = 63
 local DECODINGS = 3     -- times that a backend may decode what is encoded again and again
@@ -57,13 +57,48 @@ local function resolved(path)
 end
 
 
--- As the most obliging backend reads it.
-local function obliging(path)
-    for _ = 1, DECODINGS do
-        path = decoded(path)
+local function merged(text)
+    return (gsub(text, "//+", "/"))
+end
+
+
+local function with_slashes(text)
+    return (gsub(text, "\\", "/"))
+end
+
+
+local function without_parameters(text)
+    return (gsub(text, ";[^/]*", ""))
+end
+
+
+-- As backends read it that resolve dot segments: with each of the other liberties, or without it.
+local function add_resolved(readings, text)
+    for _, bare in ipairs { text, without_parameters(text) } do
+        for _, short in ipairs { bare, unstretched(bare) } do
+            readings[#readings + 1] = resolved(short)
+            readings[#readings + 1] = resolved(with_slashes(short))
+        end
     end
-    path = gsub(unstretched(path), "\\", "/")
-    return resolved((gsub(path, ";[^/]*", "")))
+end
+
+
+local function add_all(readings, path)
+    local once = decoded(path)
+    readings[#readings + 1] = once
+    readings[#readings + 1] = decoded_within(path)
+    readings[#readings + 1] = merged(once)
+    readings[#readings + 1] = merged(decoded(resolved(path)))
+    add_resolved(readings, path)
+    add_resolved(readings, once)
+    local often = once
+    for _ = 2, DECODINGS do
+        often = decoded(often)
+    end
+    if often ~= once then
+        add_resolved(readings, often)
+    end
+    add_resolved(readings, decoded(without_parameters(path)))
 end
 
 
@@ -80,7 +115,12 @@ function _M.of(raw, uri)
         return NONE
     end
     local path = match(raw, "^[^?]*")
-    return { decoded(path), decoded_within(path), obliging(path) }
+    local readings = {}
+    add_all(readings, path)
+    if find(path, "#", 1, true) then
+        add_all(readings, match(path, "^[^#]*"))
+    end
+    return readings
 end
 
 
