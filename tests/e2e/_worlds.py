@@ -33,7 +33,8 @@ PATTERNS = (
 TARGETS = ("/$1", "/new/$2", "/fixed", "$2", "/$1/$2/$3", "/x/$rest", "/a")
 PIECES = (
     "a", "b", "A", "ab", "a.b", "c", "v12", "", ".", "..", "%61", "a%2Fb", "%2e%2e", "a%20b", "a%3Fb", "%C3%A4", "a+b",
-    "$1", "a;b", "~", ".well-known", "acme-challenge", "%zz", "%00", "a%25b", "..;", ";p", "a;", "%5c..", "%252e%252e", "%2f", "x" * 40,
+    "$1", "a;b", "~", ".well-known", "acme-challenge", "%zz", "%00", "a%25b",
+    "..;", ";p", "a;", "%5c..", "%252e%252e", "%2f", "x" * 40,
 )  # fmt: skip
 QUERIES = ("", "", "", "?", "?x=1", "?x=%20&y=/../", "?a=/", "?a#b")
 HEADERS = (("X-Canary", "always"), ("X-Canary", "never"), ("X-Canary", "yes"), ("Cookie", "a=1; try=always"))

@@ -17,7 +17,7 @@ import pytest
 from harness import certs, http, rawh2, smuggling
 from harness.backends import Backend, Backends, Echo
 from harness.dataplane import DataPlane, simple
-from tidegate.model import Host, PathKind, Route, Rule
+from tidegate.model import Entry, Host, PathKind, Route, Rule
 
 HOST, OTHER, GUARDED = "raw.example", "other.example", "guarded.example"
 
@@ -37,14 +37,14 @@ def plane(backend: Backend, other: Backend) -> Iterator[DataPlane]:
     def leads(host: str, number: int, path: str, **more: object) -> Route:
         return Route("ns", host, "web", "80", path=path, backend="ns/web/80", **more)  # type: ignore[arg-type]
 
-    guarded = {
+    guarded: dict[str, Entry] = {
         f"h/main/{GUARDED}": Host(
             (Rule(PathKind.PREFIX, "/admin", "ns/g/1"), Rule(PathKind.PREFIX, "/", "ns/g/0")), guarded=True
         ),
         "r/ns/g/0": leads("g", 0, "/"),
         "r/ns/g/1": leads("g", 1, "/admin", settings={"allow": ["192.0.2.0/24"]}),
     }
-    entries = {
+    entries: dict[str, Entry] = {
         **simple(HOST, "web", [(backend.address, backend.port)]),
         **simple(OTHER, "other", [(other.address, other.port)]),
         **guarded,
@@ -241,7 +241,7 @@ def test_nothing_passes_that_a_backend_takes_for_one_of_our_headers(
 
 LINES: dict[str, tuple[str, int]] = {
     "same absolute URI": (f"GET http://{HOST}/ HTTP/1.1\r\nHost: {HOST}", 200),
-    "same, other case and port": (f"GET http://RAW.example:80/ HTTP/1.1\r\nHost: raw.EXAMPLE:8080", 200),
+    "same, other case and port": ("GET http://RAW.example:80/ HTTP/1.1\r\nHost: raw.EXAMPLE:8080", 200),
     "trailing dot": (f"GET / HTTP/1.1\r\nHost: {HOST}.", 200),
     "trailing dot and port": (f"GET / HTTP/1.1\r\nHost: {HOST}.:80", 200),
     "upper case": (f"GET / HTTP/1.1\r\nHost: {HOST.upper()}", 200),

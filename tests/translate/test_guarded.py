@@ -21,7 +21,8 @@ ALLOW = {"allowlist-source-range": "10.0.0.0/8"}
     ],
 )
 def test_a_protection_beside_another_ingress_guards_the_host(
-    annotations: dict[str, str], is_guarded: bool
+    annotations: dict[str, str],
+    is_guarded: bool,  # noqa: FBT001 - of the table
 ) -> None:
     """One that is denied for a protection that nobody understands, too."""
     world = World(simple("a", text="/a", annotations=annotations), simple("b", text="/b"))
