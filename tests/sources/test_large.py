@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
-from tests.sources.following import following, port_of, service, svc
+from tests.sources.following import Follower, following, port_is, port_of, service, svc
 from tidegate.kube.objects import EndpointSlice, Ref
 from tidegate.sources import _intake, _watching, _worker, _workers, read_folder
+from tidegate.sources._reading import Document
 from tidegate.sources._wire import Job
 
 
@@ -59,6 +60,61 @@ async def test_a_large_file_is_read_beside_the_event_loop(tmp_path: Path) -> Non
         place = seen.source.locate(svc("s19999"))
         assert place is not None
         assert (place.line, place.document) == (9 * 19999 + 1, 20_000)
+
+
+@asynccontextmanager
+async def held_up(seen: Follower, path: Path) -> AsyncIterator[asyncio.Event]:
+    """Hold a file up in the middle of being taken as long as the block lasts; gives whether it is there."""
+    ledger, there, free = seen.source._ledger, asyncio.Event(), False
+    put = ledger.put
+
+    def held(file: str, documents: list[Document]) -> Generator[None]:
+        for at, _ in enumerate(put(file, documents)):
+            while file == str(path) and at == 2 * len(documents) and not free:
+                there.set()
+                yield
+            yield
+
+    ledger.put = held  # type: ignore[method-assign]
+    yield there
+    free = True
+
+
+async def test_a_small_file_overtakes_a_large_one_that_is_half_taken(tmp_path: Path) -> None:
+    """Again and again; one that names an object of the large file waits for it, and loses to it."""
+    large, small, other = tmp_path / "large.yaml", tmp_path / "small.yaml", tmp_path / "other.yaml"
+    large.write_text(services(3000))
+    small.write_text(service("small"))
+    async with following(tmp_path) as seen:
+        async with held_up(seen, large) as is_there:
+            large.write_text(services(3000, 81))
+            await is_there.wait()
+            other.write_text(service("s7", 99))
+            for port in (90, 91):
+                small.write_text(service("small", port))
+                await seen.until(port_is(seen, "small", port))
+            assert port_is(seen, "s7", 80)()
+            assert port_is(seen, "s2999", 80)()
+        await seen.until(lambda: port_is(seen, "s2999", 81)() and bool(seen.findings))
+        assert port_is(seen, "s7", 81)()
+        assert port_is(seen, "small", 91)()
+        assert seen.types() == ["DuplicateName"]
+        fresh = read_folder(tmp_path)
+        assert {c.ref: c.obj for c in fresh.changes} == seen.objects
+
+
+async def test_a_small_file_that_many_were_read_with_overtakes_them(tmp_path: Path) -> None:
+    """Whatever a worker makes of its older version."""
+    for i in range(200):
+        (tmp_path / f"{i}.yaml").write_text(service(f"s{i}") + "# " + "x" * 8000 + "\n")
+    async with following(tmp_path) as seen:
+        for turn in range(3):
+            port = 100 + turn
+            for i in range(200):
+                (tmp_path / f"{i}.yaml").write_text(service(f"s{i}", port) + "# " + "x" * 8000 + "\n")
+            (tmp_path / "7.yaml").write_text(service("s7", port + 50))
+            await seen.until(lambda: all(port_is(seen, f"s{i}", port)() for i in range(200) if i != 7))  # noqa: B023
+            await seen.until(port_is(seen, "s7", port + 50))
 
 
 async def test_an_edit_of_a_large_file_tells_only_that(tmp_path: Path) -> None:

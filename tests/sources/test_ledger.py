@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hypothesis import given
@@ -50,7 +50,22 @@ class World:
         finish(self.ledger.drop(path))
 
     def take(self) -> Batch:
-        batch = finish(self.ledger.take())
+        return self.see(finish(self.ledger.take()))
+
+    def transaction(self, path: str, documents: list[Document]) -> Iterator[None]:
+        """Put a file and take what changed, a step at a time."""
+        self.files[path] = list(documents)
+        yield from self.ledger.put(path, list(documents))
+        self.see((yield from self.ledger.take()))
+
+    def overtake(self, files: dict[str, list[Document]]) -> None:
+        """Let files overtake, if they may; else they are put in their turn, which is never here."""
+        batch = self.ledger.overtake({path: list(documents) for path, documents in files.items()})
+        if batch is not None:
+            self.files |= files
+            self.see(batch)
+
+    def see(self, batch: Batch) -> Batch:
         for change in batch.changes:
             if change.obj is None:
                 del self.objects[change.ref.name]
@@ -149,3 +164,58 @@ def copy(d: Document) -> Document:
     return Document(
         d.digest, d.line, tuple(Item(i.ref, i.obj, i.index) for i in d.items), d.findings, d.nameless
     )
+
+
+@given(
+    st.dictionaries(PATHS, DOCUMENTS),
+    st.tuples(PATHS, DOCUMENTS),
+    st.dictionaries(st.sampled_from("de"), DOCUMENTS, min_size=1),
+    st.integers(0, 40),
+)
+def test_what_overtakes_leaves_the_state_of_a_fresh_listing(
+    before: dict[str, list[Document]],
+    large: tuple[str, list[Document]],
+    small: dict[str, list[Document]],
+    steps: int,
+) -> None:
+    """Wherever the other work stands; and both batches tell exactly what changed, in the order in which they are given."""
+    world, fresh = World(), World()
+    for path, documents in before.items():
+        world.put(path, *(copy(d) for d in documents))
+    world.take()
+    work = world.transaction(large[0], [copy(d) for d in large[1]])
+    for _, _ in zip(range(steps), work, strict=False):
+        pass
+    world.overtake({path: [copy(d) for d in documents] for path, documents in small.items()})
+    for _ in work:
+        pass
+    for path, kept in world.files.items():
+        fresh.put(path, *(copy(d) for d in kept))
+    fresh.take()
+    assert world.objects == fresh.objects
+    assert world.findings == fresh.findings
+
+
+def test_another_file_overtakes_in_the_middle_of_a_large_one() -> None:
+    world = World()
+    world.put("a", *(document({f"x{n}": "1"}) for n in range(9)))
+    world.put("s", document({"s": "1"}))
+    world.take()
+    work = world.transaction("a", [document({f"x{n}": "2"}) for n in range(9)])
+    for _ in range(30):
+        next(work)
+    world.overtake({"s": [document({"s": "2"})]})
+    assert world.objects == {**{f"x{n}": "1" for n in range(9)}, "s": "2"}
+    for _ in work:
+        pass
+    assert world.objects == {**{f"x{n}": "2" for n in range(9)}, "s": "2"}
+
+
+def test_a_name_that_both_files_hold_does_not_overtake() -> None:
+    """Which of them counts is only known once the other file is taken as a whole."""
+    world = World()
+    world.put("a", document({"x": "1"}), document({"y": "1"}))
+    world.take()
+    work = world.transaction("a", [document({"x": "2"}), document({"y": "2"})])
+    next(work)
+    assert world.ledger.overtake({"s": [document({"x": "s"})]}) is None

@@ -25,6 +25,8 @@ class Earlier:
 
     def of(self, batch: Batch) -> Changes:
         """Give the objects that this batch leaves standing, and those that it no longer does (None)."""
+        if not (batch.initial or self._standing or self._unread):
+            return []
         told = {change.ref for change in batch.changes}
         self._standing -= told
         if batch.initial:

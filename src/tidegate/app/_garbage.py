@@ -15,6 +15,10 @@ from typing import Final
 YOUNG_SECONDS: Final = 2.0
 """Between two looks at what was made since the last one."""
 
+MOST_YOUNG: Final = 10_000
+"""Containers that are looked at in one go: about a millisecond. After ten thousand Ingresses were interpreted anew there are
+a million, and endpoints may change at any moment."""
+
 OLD_SECONDS: Final = 3600.0
 """Between two looks at everything. What leaks in cycles until then is little: the objects themselves hold none."""
 
@@ -30,6 +34,14 @@ def settle() -> None:
     gc.freeze()
 
 
+def collect_young() -> None:
+    """Collect what was made since the last time; if that is much, count it as lasting instead, which takes no time."""
+    if gc.get_count()[0] > MOST_YOUNG:
+        gc.freeze()
+    else:
+        gc.collect(1)
+
+
 async def tend(is_idle: Callable[[], bool]) -> None:
     """Collect until cancelled."""
     loop = asyncio.get_running_loop()
@@ -41,4 +53,4 @@ async def tend(is_idle: Callable[[], bool]) -> None:
             gc.unfreeze()
             settle()
         elif is_idle():
-            gc.collect(1)
+            collect_young()

@@ -22,14 +22,14 @@ from tidegate.app._configuring import Configurer
 from tidegate.app._control import Control
 from tidegate.app._earlier import Earlier
 from tidegate.app._findings import Findings
+from tidegate.app._inbox import Inbox, Told
 from tidegate.app._options import Options
 from tidegate.app._resolver import Dns, Resolver
 from tidegate.dataplane import install, push, render
 from tidegate.dataplane.delta import Pusher, Queue
 from tidegate.findings import Finding
-from tidegate.kube.objects import Ref
 from tidegate.model import Cause, State, encode
-from tidegate.sources import Batch, FolderSource
+from tidegate.sources import FolderSource, Priority
 from tidegate.translate import Translator, Work, last_good_of
 
 SLICE_SECONDS: Final = 0.0003
@@ -37,9 +37,6 @@ SLICE_SECONDS: Final = 0.0003
 
 APPLY_SLICE: Final = 8
 """Objects that are taken before others get their turn."""
-
-BATCHES_WAITING: Final = 8
-"""Batches that are read ahead of the one that is being taken."""
 
 PATIENCE_SECONDS: Final = 2.0
 """How long nginx waits for the first listing: after that it is started without, and says that it is not ready."""
@@ -64,7 +61,8 @@ class Gateway:
         """Take how to run; nothing is opened yet."""
         self.options = options
         self.started = time.time()
-        self.source = FolderSource(options.folder)
+        self._priority = Priority()
+        self.source = FolderSource(options.folder, priority=self._priority)
         self.queue = Queue()
         self.findings = Findings(self.source.locate)
         self.translator = Translator(options.translation)
@@ -77,10 +75,7 @@ class Gateway:
         """The first complete listing is translated."""
         self._said = 0
         """Findings logged since the source's last batch."""
-        self._is_applying = False
-        self._batches: asyncio.Queue[Batch] = asyncio.Queue(BATCHES_WAITING)
-        self._overtaken: set[Ref] = set()
-        """Objects of which something newer was taken than what the batches that wait say."""
+        self._inbox = Inbox()
         self._stop = asyncio.Event()
         self._resolver = Resolver(Dns(), self._resolved)
 
@@ -187,7 +182,7 @@ class Gateway:
             await asyncio.gather(*tasks, end, return_exceptions=True)
 
     def _is_idle(self) -> bool:
-        return not (self._is_applying or self.translator.pending or len(self.queue))
+        return not (self._inbox.is_busy or self.translator.pending or len(self.queue))
 
     async def _tell_time(self) -> None:
         """Let certificates that come to their end be noticed."""
@@ -209,38 +204,26 @@ class Gateway:
         async for batch in self.source.batches():
             self._said = 0
             self._log_findings(self.findings.of_files(batch.findings_by_file))
-            if self._is_applying and _is_only_endpoints(batch):
-                self._overtake(batch)
+            changes = [(change.ref, change.obj) for change in batch.changes] + self._earlier.of(batch)
+            if not batch.initial and self._inbox.overtakes(changes, beside=self.translator.pending > 0):
+                self._take(self.translator.hasten(changes))
             else:
-                await self._batches.put(batch)
-
-    def _overtake(self, batch: Batch) -> None:
-        """Take news of endpoints at once, while a larger batch is still being taken."""
-        changes = [(change.ref, change.obj) for change in batch.changes]
-        self._overtaken.update(ref for ref, _ in changes)
-        self._take(self.translator.hasten(changes))
+                self._inbox.put(changes, initial=batch.initial)
 
     async def _apply_all(self) -> None:
         while True:
-            await self._apply(await self._batches.get())
+            await self._apply(await self._inbox.next())
 
-    async def _apply(self, batch: Batch) -> None:
-        # A batch counts as a whole: a Service may stand beside the Ingress that needs it.
-        self._is_applying = True
-        try:
-            changes = [(change.ref, change.obj) for change in batch.changes] + self._earlier.of(batch)
-            for at in range(0, len(changes), APPLY_SLICE):
-                part = changes[at : at + APPLY_SLICE]
-                self.translator.apply([(ref, obj) for ref, obj in part if ref not in self._overtaken])
-                await asyncio.sleep(0)
-        finally:
-            self._is_applying = not self._batches.empty()
-            if not self._is_applying:
-                self._overtaken.clear()
-        if batch.initial:
+    async def _apply(self, told: Told) -> None:
+        # It counts as a whole: `step` waits until all of it is taken.
+        for part in self._inbox.slices(told, APPLY_SLICE):
+            self.translator.apply(part)
+            await self._priority.give_way()
+        self._inbox.done()
+        if told.initial:
             self.listed_at = time.time()
             self._listed.set()
-            _log.info("folder read", folder=str(self.options.folder), objects=len(batch.changes))
+            _log.info("folder read", folder=str(self.options.folder), objects=len(told.changes))
         self._news.set()
 
     async def _translate(self) -> None:
@@ -250,11 +233,11 @@ class Gateway:
             await self._news.wait()
             self._news.clear()
             while self.translator.pending:
-                if not self._is_applying:
+                if not self._inbox.is_busy:
                     end = time.monotonic() + SLICE_SECONDS
                     self._take(self.translator.step(lambda: time.monotonic() < end))  # noqa: B023
-                await asyncio.sleep(0)
-            if not self._is_applying:
+                await self._priority.give_way()
+            if not self._inbox.is_busy:
                 self._translated.set()
 
     def _take(self, work: Work) -> None:
@@ -270,6 +253,8 @@ class Gateway:
         if work.changes:
             self.queue.offer(work.changes, work.causes)
             self.pusher.wake()
+            if self.queue.is_urgent:
+                self._priority.begin("queue")
 
     def _resolved(self, name: str, addresses: tuple[str, ...]) -> None:
         self.translator.apply_resolved(name, addresses)
@@ -297,6 +282,8 @@ class Gateway:
 
     def _progress(self) -> None:
         """Look at what the last delta made possible."""
+        if not self.queue.is_urgent:
+            self._priority.end("queue")
         if self.queue.missing_profiles():
             self.configurer.poke()
         if not self.ready_at and self.pusher.is_there:
@@ -345,12 +332,6 @@ class Gateway:
             if not (await self.keeper.status()).master:
                 await self.keeper.stop()
                 await self.keeper.until_gone()
-
-
-def _is_only_endpoints(batch: Batch) -> bool:
-    """Tell whether a small batch holds nothing but news of endpoints."""
-    small = not batch.initial and 0 < len(batch.changes) <= APPLY_SLICE
-    return small and all(change.ref.kind in {"EndpointSlice", "Endpoints"} for change in batch.changes)
 
 
 def _judge(installation: install.Installation) -> install.Versions:

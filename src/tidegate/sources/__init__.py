@@ -8,5 +8,6 @@ listing; each batch after it holds what was seen together.
 from tidegate.sources._batches import Batch, Change, Place
 from tidegate.sources._folder import FolderSource
 from tidegate.sources._once import read_folder
+from tidegate.sources._steps import Priority
 
-__all__ = ["Batch", "Change", "FolderSource", "Place", "read_folder"]
+__all__ = ["Batch", "Change", "FolderSource", "Place", "Priority", "read_folder"]

@@ -24,27 +24,51 @@ from tidegate.findings import Effect, Finding
 from tidegate.kube.objects import Ref
 from tidegate.sources import _limits, _opening, _places
 from tidegate.sources._batches import Batch, Place
+from tidegate.sources._fast_lane import FastLane
 from tidegate.sources._intake import Intake
 from tidegate.sources._ledger import Ledger
 from tidegate.sources._queue import Group, Queue
+from tidegate.sources._steps import Priority
 from tidegate.sources._tree import Blocked, Seen, Tree
 from tidegate.sources._watching import Watcher
 
 POLL_SECONDS: Final = 1.0
 """How often a folder that is not there, or cannot be watched, is looked for."""
 
+_HERE: Final = "source"
+
 
 class FolderSource:
     """A folder of manifests."""
 
-    def __init__(self, folder: Path, *, file_bytes: int = _limits.FILE_BYTES, workers: int = 0) -> None:
-        """Take the folder; the largest file to be read, in bytes; how many processes may read large files (0: by cores)."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        file_bytes: int = _limits.FILE_BYTES,
+        workers: int = 0,
+        priority: Priority | None = None,
+    ) -> None:
+        """Take the folder; the largest file to be read, in bytes; how many processes may read large files (0: by cores).
+
+        ``priority``: what long work here gives way to.
+        """
         self._root = os.path.normpath(folder)
         self._ledger = Ledger()
         self._watcher = Watcher()
         self._tree = Tree(self._root, self._watcher)
         self._queue = Queue(self._tree.touched, self._tree.lost, _is_settled)
-        self._intake = Intake(self._ledger, file_bytes, workers or min(4, os.cpu_count() or 1))
+        self._priority = priority or Priority()
+        self._news = asyncio.Event()
+        self._is_listed = False
+        self._is_busy = True
+        """False while nothing is left to be dealt with."""
+        self._told: asyncio.Queue[Batch | None] = asyncio.Queue()
+        """In order; None: a task has ended."""
+        self._intake = Intake(
+            self._ledger, file_bytes, workers or min(4, os.cpu_count() or 1), self._priority
+        )
+        self._lane = FastLane(self._queue, self._tree, self._intake, self._tell_first)
 
     def locate(self, ref: Ref, field: str = "") -> Place | None:
         """Give the place of an object in force, or of one of its fields (as findings name it)."""
@@ -57,22 +81,57 @@ class FolderSource:
 
     async def batches(self) -> AsyncIterator[Batch]:
         """Give the complete listing, then what changes, as long as the caller asks. To be called once."""
-        listener = asyncio.create_task(self._listen())
-        listener.add_done_callback(lambda _: self._intake.wake.set())
+        tasks = [asyncio.create_task(self._listen())]
+        tasks[0].add_done_callback(lambda _: self._intake.wake.set())
         try:
             async for batch in self._list():
                 yield batch
-            while True:
-                await self._settle(await self._next_group(listener))
-                batch = await self._intake.pace.run(self._ledger.take())
-                if batch.changes or batch.findings_by_file:
-                    yield batch
+            self._is_listed = True
+            tasks += [asyncio.create_task(work) for work in (self._go_on(tasks[0]), self._overtake())]
+            for task in tasks[1:]:
+                task.add_done_callback(lambda _: self._told.put_nowait(None))
+            while (told := await self._told.get()) is not None:
+                yield told
+                self._told.task_done()
+                if self._told.empty():
+                    self._priority.end(_HERE)
+            for task in tasks:
+                if task.done():
+                    task.result()
         finally:
-            listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await listener
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._intake.close()
             self._watcher.close()
+
+    async def _go_on(self, listener: asyncio.Task[None]) -> None:
+        """Deal with one group of news after the other, however large."""
+        while True:
+            await self._settle(await self._next_group(listener))
+            batch = await self._intake.pace.run(self._ledger.take())
+            self._tell(batch)
+            await self._told.join()
+
+    def _tell(self, batch: Batch) -> None:
+        if batch.changes or batch.findings_by_file:
+            self._told.put_nowait(batch)
+
+    async def _overtake(self) -> None:
+        """Deal with small files at once while something else is being dealt with: endpoints do not wait for a resync."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._overtake_once():  # noqa: ASYNC110 (it gives way between two groups)
+                await asyncio.sleep(0)
+
+    def _overtake_once(self) -> bool:
+        """Deal with one group of news beside the work at hand; False if there is none, or no such work."""
+        return self._is_listed and self._is_busy and self._lane.once()
+
+    def _tell_first(self, batch: Batch) -> None:
+        self._priority.begin(_HERE)
+        self._tell(batch)
 
     # --- news ---------------------------------------------------------------------------------------------------------
 
@@ -80,7 +139,10 @@ class FolderSource:
         """Empty the kernel's queue all the time, so that it does not overflow while a batch is dealt with."""
         async for news in self._watcher.news():
             self._queue.add(news, monotonic())
-            self._intake.wake.set()
+            # At once, since each turn of the event loop may take a millisecond now.
+            if not self._overtake_once():
+                self._intake.wake.set()
+            self._news.set()
 
     async def _next_group(self, listener: asyncio.Task[None]) -> Group:
         """Wait until something has to be looked at, or was read; in the latter case the group may be empty."""
@@ -100,11 +162,15 @@ class FolderSource:
     async def _sleep(self, delay: float | None) -> bool:
         """Wait for news or for the delay (seconds); False if it is time to look through what cannot be watched."""
         poll = delay is None and (self._tree.unwatched or not os.path.isdir(self._root))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_SECONDS if poll else delay):
-                await self._intake.wake.wait()
-                return True
-        return not poll
+        self._is_busy = False
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_SECONDS if poll else delay):
+                    await self._intake.wake.wait()
+                    return True
+            return not poll
+        finally:
+            self._is_busy = True
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -140,8 +206,11 @@ class FolderSource:
         if gone and not os.path.isdir(self._root):
             await self._look_all()  # what is gone went with the folder, and so stays in force
             return
+        self._intake.in_hand.update(gone)
         for path in gone:
-            await self._intake.drop(path)
+            if self._tree.plain(path) is None:  # else it came back meanwhile, and there are news of that
+                await self._intake.drop(path)
+            self._intake.in_hand.discard(path)
 
     async def _look_all(self) -> bool:
         """Look through the whole folder. False if it is not there or cannot be read; then all stays as it was."""

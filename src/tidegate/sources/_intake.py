@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tidegate.findings import Finding
 from tidegate.sources import _opening, _reading, _steps
+from tidegate.sources._batches import Batch
 from tidegate.sources._ledger import Ledger
 from tidegate.sources._merging import Merge
+from tidegate.sources._reading import Document
 from tidegate.sources._tree import Seen
 from tidegate.sources._wire import Job, unpack
 from tidegate.sources._workers import Worker, shares
@@ -19,6 +22,10 @@ INLINE_BYTES: Final = 64 * 1024
 
 EXACT_BYTES: Final = 16 * 1024
 """A document up to this size may be read by the exact reader (some 5 MB/s) in the event loop."""
+
+SMALL_BYTES: Final = 32 * 1024
+SMALL_DOCUMENTS: Final = 64
+"""A file up to this size may overtake larger ones: it is read and taken in one go."""
 
 MUCH_BYTES: Final = 1024 * 1024
 """More than this at once is read by workers: in slices here it would take about as long as their start."""
@@ -36,17 +43,21 @@ class _Flight:
         self.again = False
         """It changed meanwhile."""
         self.dropped = False
-        """It was gone meanwhile: what the worker has read counts for nothing."""
+        """It was gone, or read by another, meanwhile: what the worker has read counts for nothing."""
 
 
 class Intake:
     """Reads files into a ledger."""
 
-    def __init__(self, ledger: Ledger, file_bytes: int, workers: int) -> None:
-        """Take the size of the largest file to be read, and how many processes may read large ones."""
+    def __init__(
+        self, ledger: Ledger, file_bytes: int, workers: int, priority: _steps.Priority | None = None
+    ) -> None:
+        """Take the size of the largest file to be read, how many processes may read large ones, and what goes first."""
         self.wake = asyncio.Event()
         """Set when a worker has read something."""
-        self.pace = _steps.Pace()
+        self.pace = _steps.Pace(priority)
+        self.in_hand: set[str] = set()
+        """Files that are just being put into the ledger, or taken out of it."""
         self._ledger = ledger
         self._file_bytes = file_bytes
         self._signatures: dict[str, int] = {}
@@ -64,7 +75,7 @@ class Intake:
     async def take(self, files: Iterable[Seen]) -> list[str]:
         """Read files, or have them read; give those that were gone by then."""
         files = list(files)
-        much = sum(f.size for f in files) > MUCH_BYTES and len(files) > 1
+        much = sum(f.size for f in files if f.size <= INLINE_BYTES) > MUCH_BYTES
         missing: list[str] = []
         far: list[Seen] = []
         for seen in files:
@@ -84,7 +95,29 @@ class Intake:
         flight = self._flights.get(path)
         if flight is not None:
             flight.dropped = True
-        await self.pace.run(self._ledger.drop(path))
+        with self._holding(path):
+            await self.pace.run(self._ledger.drop(path))
+
+    def overtake(self, files: Iterable[Seen]) -> Batch | None:
+        """Read small files at once and give what changed by them, although other work is only half done.
+
+        None, and nothing is taken, if they have to wait for it.
+        """
+        read: dict[str, list[Document]] = {}
+        signatures = {}
+        for seen in files:
+            documents = self._read_small(seen)
+            if documents is None:
+                return None
+            read[seen.path] = documents
+            signatures[seen.path] = seen.signature
+        batch = self._ledger.overtake(read)
+        if batch is not None:
+            self._signatures |= signatures
+            for path in read:
+                if path in self._flights:
+                    self._flights[path].dropped = True
+        return batch
 
     async def collect(self) -> tuple[bool, list[str]]:
         """Put what workers have read into the ledger; tell whether there was something, and what to look at (again)."""
@@ -99,7 +132,8 @@ class Intake:
             if found is None or flight.dropped:
                 continue
             if isinstance(found, Merge):
-                await self.pace.run(self._ledger.put(path, found.documents))
+                with self._holding(path):
+                    await self.pace.run(self._ledger.put(path, found.documents))
             else:
                 self._ledger.fail(path, found)
         return bool(read), look
@@ -123,6 +157,10 @@ class Intake:
 
     async def _take_here(self, seen: Seen, missing: list[str]) -> bool:
         """Read a file here; False if that would take too long."""
+        with self._holding(seen.path):
+            return await self._read_here(seen, missing)
+
+    async def _read_here(self, seen: Seen, missing: list[str]) -> bool:
         try:
             data = _opening.load(seen.path, self._file_bytes)
         except FileNotFoundError:
@@ -140,6 +178,38 @@ class Intake:
             return False
         await self.pace.run(self._ledger.put(seen.path, merge.documents))
         return True
+
+    def _read_small(self, seen: Seen) -> list[Document] | None:
+        """Read a file in one go; None if that takes too long, or cannot be done beside what is at hand."""
+        if seen.path in self.in_hand:
+            return None
+        file = self._ledger.files.get(seen.path)
+        before = file.documents if file is not None else []
+        if len(before) > SMALL_DOCUMENTS:
+            return None
+        try:
+            data = _opening.load(seen.path, SMALL_BYTES)
+        except FileNotFoundError:
+            return None
+        if not isinstance(data, bytes):
+            return None
+        merge = Merge()
+        _steps.finish(merge.start(before))
+        try:
+            for found in _reading.read(seen.path, data, merge.known(), EXACT_BYTES):
+                merge.add(found)
+        except _reading.TooSlow:
+            return None
+        return merge.documents
+
+    @contextlib.contextmanager
+    def _holding(self, path: str) -> Iterator[None]:
+        """Keep a file out of the way of ``overtake``."""
+        self.in_hand.add(path)
+        try:
+            yield
+        finally:
+            self.in_hand.discard(path)
 
     async def _merge(self, path: str) -> Merge:
         merge = Merge()

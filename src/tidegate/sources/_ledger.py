@@ -12,59 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Mapping
 
-import msgspec
-
-from tidegate.findings import Effect, Finding
+from tidegate.findings import Finding
 from tidegate.kube.objects import Ref, Resource
 from tidegate.sources._batches import Batch, Change, Place
+from tidegate.sources._claims import Claim, File, Findings, as_list, duplicate
 from tidegate.sources._reading import ANY_KIND, Document, Item
-
-Findings = tuple[Finding, ...]
-
-
-class File:
-    """The documents of a file as last read, and what its last good versions still hold up."""
-
-    __slots__ = ("documents", "fault", "kept", "losing", "path", "told")
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.documents: list[Document] = []
-        self.kept: Document | None = None
-        """Objects of former versions that a faulty document may still mean."""
-        self.fault: Finding | None = None
-        """Why the file could not be read at all; the documents are then those of the last time."""
-        self.losing: dict[int, Finding] | None = None
-        """Findings of the claims that another claim won, by the id of their item."""
-        self.told: Findings = ()
-        """The findings as of the last look."""
-
-    def everything(self) -> list[Document]:
-        """Give the documents, and what is kept."""
-        return self.documents if self.kept is None else [*self.documents, self.kept]
-
-    def findings(self) -> Findings:
-        """Give all findings of the file, in the order of the text."""
-        found = [self.fault] if self.fault else []
-        for document in self.documents:
-            found += document.findings
-        found += (self.losing or {}).values()
-        return tuple(sorted(found, key=lambda f: (f.line, f)))
-
-
-class _Claim(msgspec.Struct, gc=False, eq=False):
-    """A file says that it holds an object."""
-
-    file: File
-    document: Document
-    item: Item
-
-    def rank(self) -> tuple[str, int, int]:
-        """Give the order among claims of one name."""
-        return (self.file.path, self.document.number, self.item.index)
-
-    def place(self) -> Place:
-        return Place(self.file.path, self.document.line, self.document.number, self.item.index)
+from tidegate.sources._steps import finish
 
 
 class Ledger:
@@ -72,13 +25,15 @@ class Ledger:
 
     def __init__(self) -> None:
         self.files: dict[str, File] = {}
-        self._claims: dict[Ref, _Claim | list[_Claim]] = {}
+        self._claims: dict[Ref, Claim | list[Claim]] = {}
         self._before: dict[Ref, Resource | None] = {}
         """What was in force at the last look, of each object touched since."""
         self._round = 0
         """Counts the readings of files, to tell the documents of the latest from those that it lacks."""
         self._dirty: dict[str, Findings] = {}
         """Files whose findings may have changed since the last look, with those told then."""
+        self._telling = False
+        """Their findings are being collected."""
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -96,7 +51,9 @@ class Ledger:
     def put(self, path: str, documents: list[Document]) -> Generator[None]:
         """Take what a file holds now. Documents that are the same Python objects as before count as unchanged."""
         file = self._file(path)
+        # Other files may be put while this pauses: the number of the round is this reading's own.
         self._round += 1
+        this = self._round
         fresh: list[Document] = []
         gone: list[Document] = []
         for document in documents:
@@ -104,26 +61,45 @@ class Ledger:
                 fresh.append(document)
             else:
                 # It stays, but may stand elsewhere now: that counts where names clash, in the order and in the findings.
-                self._touch_contested(document)
-            document.round = self._round
+                yield from self._touch_contested(document)
+            document.round = this
             yield
         for document in file.everything():
-            if document.round != self._round:
+            if document.round != this:
                 gone.append(document)
             yield
-        last_good = {i.ref: i.obj for d in gone for i in d.items if i.obj is not None}
-        _hold_up(fresh, last_good)
-        kept = _kept(documents, last_good)
+        last_good = yield from _last_good(gone)
+        yield from _hold_up(fresh, last_good)
+        kept = yield from _kept(documents, last_good)
         for number, document in enumerate(documents, 1):
             document.number = number
             yield
         for document in gone:
-            self._release(file, document)
-            yield
-        file.documents, file.kept, file.fault = documents, kept, None
+            yield from self._release(file, document)
+        before, file.documents, file.kept, file.fault = file.documents, documents, kept, None
         for document in fresh if kept is None else [*fresh, kept]:
-            self._claim(file, document)
+            yield from self._claim(file, document)
+        gone.clear()
+        # Freed one by one: thirty thousand at once would keep the event loop for long.
+        while before:
+            del before[-1]
             yield
+
+    def overtake(self, files: Mapping[str, list[Document]]) -> Batch | None:
+        """Take what small files hold now, and give what changed by it, while other work here may be half done.
+
+        None, and nothing is taken, if that work concerns one of their objects, or another file names it too: then the
+        outcome would depend on how far the work is.
+        """
+        if self._telling or not all(self._is_apart(path, found) for path, found in files.items()):
+            return None
+        before, dirty = self._before, self._dirty
+        self._before, self._dirty = {}, {}
+        for path, documents in files.items():
+            finish(self.put(path, documents))
+        batch = finish(self.take())
+        self._before, self._dirty = before, dirty
+        return batch
 
     def fail(self, path: str, fault: Finding) -> None:
         """Take that a file (or folder) cannot be read: what it held stays in force."""
@@ -137,8 +113,7 @@ class Ledger:
         self._file(path)
         del self.files[path]
         for document in file.everything():
-            self._release(file, document)
-            yield
+            yield from self._release(file, document)
 
     def take(self, *, initial: bool = False) -> Generator[None, None, Batch]:
         """Give what changed since the last look."""
@@ -148,7 +123,9 @@ class Ledger:
             if change is not None:
                 changes.append(change)
             yield
+        self._telling = True
         findings = yield from self._new_findings()
+        self._telling = False
         self._before = {}
         if not initial:
             return Batch(tuple(changes), findings)
@@ -165,41 +142,57 @@ class Ledger:
         self._dirty.setdefault(path, file.told)
         return file
 
-    def _claim(self, file: File, document: Document) -> None:
+    def _is_apart(self, path: str, documents: list[Document]) -> bool:
+        """Tell whether a file's objects, as it held and as it holds them, are touched by nothing else."""
+        file = self.files.get(path)
+        if path in self._dirty:
+            return False
+        for document in [*documents, *(file.everything() if file else ())]:
+            for item in document.items:
+                claims = self._claims.get(item.ref)
+                own = claims is None or (isinstance(claims, Claim) and claims.file is file)
+                if not own or item.ref in self._before:
+                    return False
+        return True
+
+    def _claim(self, file: File, document: Document) -> Generator[None]:
         for item in document.items:
             self._touch(item.ref)
-            claim = _Claim(file, document, item)
+            claim = Claim(file, document, item)
             others = self._claims.get(item.ref)
-            self._claims[item.ref] = claim if others is None else [*_as_list(others), claim]
+            self._claims[item.ref] = claim if others is None else [*as_list(others), claim]
+            yield
 
-    def _release(self, file: File, document: Document) -> None:
+    def _release(self, file: File, document: Document) -> Generator[None]:
         for item in document.items:
             self._touch(item.ref)
             if file.losing:
                 file.losing.pop(id(item), None)
-            others = [c for c in _as_list(self._claims[item.ref]) if c.item is not item]
+            others = [c for c in as_list(self._claims[item.ref]) if c.item is not item]
             if not others:
                 del self._claims[item.ref]
             else:
                 self._claims[item.ref] = others if len(others) > 1 else others[0]
+            yield
 
     def _touch(self, ref: Ref) -> None:
         if ref not in self._before:
             claim = self._winner(ref)
             self._before[ref] = claim.item.obj if claim else None
 
-    def _touch_contested(self, document: Document) -> None:
+    def _touch_contested(self, document: Document) -> Generator[None]:
         for item in document.items:
             if isinstance(self._claims.get(item.ref), list):
                 self._touch(item.ref)
+            yield
 
-    def _winner(self, ref: Ref) -> _Claim | None:
+    def _winner(self, ref: Ref) -> Claim | None:
         claims = self._claims.get(ref)
         if claims is None:
             return None
-        if isinstance(claims, _Claim):
+        if isinstance(claims, Claim):
             return claims if claims.item.obj is not None else None
-        return min((c for c in claims if c.item.obj is not None), key=_Claim.rank, default=None)
+        return min((c for c in claims if c.item.obj is not None), key=Claim.rank, default=None)
 
     def _change(self, ref: Ref, before: Resource | None) -> Change | None:
         claim = self._winner(ref)
@@ -209,9 +202,9 @@ class Ledger:
             return None
         return Change(ref, now, claim.place() if claim else None)
 
-    def _judge_losers(self, ref: Ref, winner: _Claim | None) -> None:
+    def _judge_losers(self, ref: Ref, winner: Claim | None) -> None:
         """Renew the findings of the claims that are not in force."""
-        claims = _as_list(self._claims.get(ref, []))
+        claims = as_list(self._claims.get(ref, []))
         if len(claims) == 1 and claims[0].file.losing is None:
             return
         for claim in claims:
@@ -220,7 +213,7 @@ class Ledger:
                 file.losing.pop(id(claim.item), None)
             if claim is not winner and winner is not None:
                 file.losing = file.losing or {}
-                file.losing[id(claim.item)] = _duplicate(ref, claim.place(), winner.place())
+                file.losing[id(claim.item)] = duplicate(ref, claim.place(), winner.place())
 
     def _new_findings(self) -> Generator[None, None, dict[str, Findings]]:
         """Give the findings of the files in which they are others than at the last look."""
@@ -253,44 +246,44 @@ class Ledger:
         return frozenset(unread)
 
 
-def _duplicate(ref: Ref, here: Place, there: Place) -> Finding:
-    message = f"{here} gives this name too; {there} comes first and is in force"
-    accepted = "each name once in the folder"
-    return Finding(
-        Effect.REFUSED,
-        "DuplicateName",
-        str(ref),
-        "metadata.name",
-        ref.name,
-        accepted,
-        message,
-        here.file,
-        here.line,
-    )
+def _last_good(gone: list[Document]) -> Generator[None, None, dict[Ref, Resource]]:
+    """Give the usable versions of what a file no longer says in these words."""
+    found = {}
+    for document in gone:
+        for item in document.items:
+            if item.obj is not None:
+                found[item.ref] = item.obj
+            yield
+    return found
 
 
-def _as_list(claims: _Claim | list[_Claim]) -> list[_Claim]:
-    return [claims] if isinstance(claims, _Claim) else claims
-
-
-def _hold_up(fresh: list[Document], last_good: Mapping[Ref, Resource]) -> None:
+def _hold_up(fresh: list[Document], last_good: Mapping[Ref, Resource]) -> Generator[None]:
     """Give unusable objects their last good version."""
     for document in fresh:
         if document.findings:
             for item in document.items:
                 if item.obj is None:
                     item.obj = last_good.get(item.ref)
+                yield
 
 
-def _kept(documents: list[Document], last_good: Mapping[Ref, Resource]) -> Document | None:
+def _kept(
+    documents: list[Document], last_good: Mapping[Ref, Resource]
+) -> Generator[None, None, Document | None]:
     """Give what vanished from a file in which a faulty document may still mean it, as a document of its own."""
-    nameless = {kind for d in documents if d.nameless for kind in d.nameless}
+    nameless: set[str] = set()
+    for document in documents:
+        nameless |= document.nameless
+        yield
     if not nameless or not last_good:
         return None
-    named = {i.ref for d in documents for i in d.items}
-    items = tuple(
-        Item(ref, obj)
-        for ref, obj in last_good.items()
-        if ref not in named and (ANY_KIND in nameless or ref.kind in nameless)
-    )
-    return Document(b"", documents[-1].line, items, number=len(documents) + 1) if items else None
+    named: set[Ref] = set()
+    for document in documents:
+        named.update(item.ref for item in document.items)
+        yield
+    items = []
+    for ref, obj in last_good.items():
+        if ref not in named and (ANY_KIND in nameless or ref.kind in nameless):
+            items.append(Item(ref, obj))
+        yield
+    return Document(b"", documents[-1].line, tuple(items), number=len(documents) + 1) if items else None

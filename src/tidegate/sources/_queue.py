@@ -50,6 +50,8 @@ class Queue:
         self._lost = lost
         self._settled = settled
         self._groups: list[Group] = []
+        self._put_off: list[Group] = []
+        """Those that are to be dealt with after the work at hand."""
         self._away: dict[str, float] = {}
         """Paths seen to go, with the time at which they count as gone."""
         self._arriving: dict[str, float] = {}
@@ -87,17 +89,26 @@ class Queue:
 
     def next(self, now: float) -> Group | None:
         """Give the newest group, or what has been away or on its way for long enough; None if there is nothing to do."""
-        if self._groups:
-            return self._groups.pop()
+        for groups in (self._groups, self._put_off):
+            if groups:
+                return groups.pop()
         group = Group(_due(self._arriving, now))
         for path in _due(self._away, now):
             if path not in self._arriving:
                 group.gone[path] = None
         return group or None
 
+    def overtaking(self) -> Group | None:
+        """Take out the newest group that was not put off."""
+        return self._groups.pop() if self._groups else None
+
+    def put_off(self, group: Group) -> None:
+        """Take a group back that cannot be dealt with beside the work at hand."""
+        self._put_off.append(group)
+
     def delay(self, now: float) -> float | None:
         """Give the seconds until something has to be done, None if nothing waits."""
-        if self._groups:
+        if self._groups or self._put_off:
             return 0.0
         times = [*self._away.values(), *self._arriving.values()]
         return max(0.0, min(times) - now) if times else None

@@ -83,6 +83,16 @@ class Tree:
             self._forget_folders(path)
             yield _seen(path, status)
 
+    def plain(self, path: str) -> Seen | None:
+        """Give a manifest that is a file of its own in a folder that is looked at; None for all else. Changes nothing."""
+        if path in self._folders or path in self._links or not (self.counts(path) and path.endswith(ENDINGS)):
+            return None
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return None
+        return _seen(path, status) if stat.S_ISREG(status.st_mode) else None
+
     def counts(self, path: str) -> bool:
         """Tell whether the folder of a path is one of those that are looked at."""
         return os.path.dirname(path) in self._folders

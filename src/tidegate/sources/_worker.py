@@ -7,6 +7,7 @@ this process and not that one. Frames are a length (u32, big-endian) and that ma
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import signal
 import struct
@@ -20,6 +21,9 @@ from tidegate.sources._wire import Job, Part
 MEMORY_BYTES: Final = 4 * 1024**3
 """Address space of this process: some 20 times what a file of the default limit takes at worst."""
 
+NICE: Final = 10
+"""Where processors are scarce, traffic and news of endpoints go before the reading of large files."""
+
 FRAME_BYTES: Final = 64 * 1024
 """About the size of an answer: what the other side decodes in one slice of its loop."""
 
@@ -29,6 +33,7 @@ LENGTH: Final = struct.Struct(">I")
 def main() -> None:
     """Serve until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gateway, which ends this process
+    os.nice(NICE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     with contextlib.suppress(

@@ -128,6 +128,22 @@ def test_endpoint_changes_go_before_edits_and_edits_before_a_resync() -> None:
     assert "b/e0" in second.changes
 
 
+def test_endpoint_changes_go_without_anything_else_and_are_urgent_until_they_are_in_force() -> None:
+    queue = Queue()
+    queue.adopt([("b/x", backend(1, 2))])
+    offer(queue, {"b/y": backend(1)}, "Ingress a/b")
+    assert not queue.is_urgent
+    offer(queue, {"b/x": backend(1)}, "EndpointSlice a/x-1")
+    assert queue.is_urgent
+    batch = queue.take()
+    assert batch is not None
+    assert list(batch.changes) == ["b/x"]
+    assert queue.is_urgent
+    queue.acknowledge(batch)
+    assert not queue.is_urgent
+    assert [list(b.changes) for b in send_all(queue)] == [["b/y"]]
+
+
 def test_a_route_with_an_unknown_profile_waits_alone() -> None:
     queue = Queue()
     queue.know_profiles(["old"])

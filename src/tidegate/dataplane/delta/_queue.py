@@ -177,6 +177,8 @@ class Queue:
         picked: dict[int, Group] = {}
         entries = size = 0
         for group in candidates:
+            if picked and group.urgency > candidates[0].urgency is Urgency.ENDPOINTS:
+                break  # what is urgent goes by itself: less to write, and sooner in force
             more = [g for g in self._closure(group) if g.id not in picked]
             entries += sum(len(g.changes) for g in more)
             size += sum(g.size for g in more)
@@ -319,6 +321,12 @@ class Queue:
     def __len__(self) -> int:
         """Give the number of entries that wait or are on their way."""
         return self._waiting.entries + len(self._held) + (len(self._out.changes) if self._out else 0)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Tell whether changes of endpoints can go now, or are on their way."""
+        out = self._out.groups if self._out else ()
+        return self._waiting.is_urgent or any(group.urgency is Urgency.ENDPOINTS for group in out)
 
     @property
     def mark(self) -> int:

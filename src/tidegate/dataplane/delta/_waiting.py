@@ -27,6 +27,11 @@ class Waiting:
         """Give the number of entries that wait."""
         return len(self._owner)
 
+    @property
+    def is_urgent(self) -> bool:
+        """Tell whether a change of endpoints may go."""
+        return bool(self._ready[Urgency.ENDPOINTS])
+
     def owner(self, key: str) -> Group | None:
         """Give the group that holds a key."""
         return self._owner.get(key)
