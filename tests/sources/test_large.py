@@ -63,14 +63,14 @@ async def test_a_large_file_is_read_beside_the_event_loop(tmp_path: Path) -> Non
 
 
 @asynccontextmanager
-async def held_up(seen: Follower, path: Path) -> AsyncIterator[asyncio.Event]:
+async def held_up(seen: Follower, large: Path) -> AsyncIterator[asyncio.Event]:
     """Hold a file up in the middle of being taken as long as the block lasts; gives whether it is there."""
     ledger, there, free = seen.source._ledger, asyncio.Event(), False
     put = ledger.put
 
-    def held(file: str, documents: list[Document]) -> Generator[None]:
-        for at, _ in enumerate(put(file, documents)):
-            while file == str(path) and at == 2 * len(documents) and not free:
+    def held(path: str, documents: list[Document]) -> Generator[None]:
+        for at, _ in enumerate(put(path, documents)):
+            while path == str(large) and at == 2 * len(documents) and not free:
                 there.set()
                 yield
             yield

@@ -132,15 +132,16 @@ def test_endpoint_changes_go_without_anything_else_and_are_urgent_until_they_are
     queue = Queue()
     queue.adopt([("b/x", backend(1, 2))])
     offer(queue, {"b/y": backend(1)}, "Ingress a/b")
-    assert not queue.is_urgent
+    urgent = [queue.is_urgent]
     offer(queue, {"b/x": backend(1)}, "EndpointSlice a/x-1")
-    assert queue.is_urgent
+    urgent.append(queue.is_urgent)
     batch = queue.take()
     assert batch is not None
     assert list(batch.changes) == ["b/x"]
-    assert queue.is_urgent
+    urgent.append(queue.is_urgent)
     queue.acknowledge(batch)
-    assert not queue.is_urgent
+    urgent.append(queue.is_urgent)
+    assert urgent == [False, True, True, False]
     assert [list(b.changes) for b in send_all(queue)] == [["b/y"]]
 
 
