@@ -5,6 +5,9 @@ local balancer = require "ngx.balancer"
 local entries = require "tidegate.entries"
 local routes = require "tidegate.routes"
 local router = require "tidegate.router"
+local canary = require "tidegate.canary"
+local sessions = require "tidegate.sessions"
+local tried_names = require("tidegate.tried").names
 
 local get = require("tidegate.variables").get
 local set_current_peer = balancer.set_current_peer
@@ -20,7 +23,7 @@ local _M = {}
 
 local function backend_of(route)
     local backend = route.backend
-    if not backend or backend.canary then
+    if not backend or backend.balance then
         -- Primary or canary was decided in the set phase.
         local id = get "tg_backend" or ""
         backend = id ~= "" and routes.backend(id) or backend
@@ -31,17 +34,30 @@ end
 
 -- Round robin.
 local function pick(backend)
-    local at = backend.next + 1
+    local cursor = backend.cursor
+    local at = cursor.last + 1
     if at > backend.count then
         at = 1
     end
-    backend.next = at
+    cursor.last = at
     return at
 end
 
 
-local function connect(backend)
-    local at = pick(backend)
+-- Any other choice, on later tries too; nil if no endpoint may have the request.
+local function pick_specially(route, backend, has_failed)
+    local tried = has_failed and tried_names() or nil
+    local affinity = canary.affinity(route.backend or backend, backend)
+    if affinity then
+        return sessions.pick(affinity, backend, tried, route.plan.cookie_path)
+    elseif backend.count > 0 then
+        local balance = backend.balance
+        return (balance and balance.pick or pick)(backend, tried)
+    end
+end
+
+
+local function connect(backend, at)
     local peers = backend.peers
     local ok, err = set_current_peer(peers[2 * at - 1], peers[2 * at])
     if not ok then
@@ -72,15 +88,17 @@ local function balance()
     if backend and backend.epoch ~= entries.epoch then
         routes.load_backend(backend)
     end
-    if not backend or backend.count <= 0 then
+    local has_failed = get_last_failure()
+    local at = backend and pick_specially(route, backend, has_failed)
+    if not at then
         -- The last endpoint went while the body was read, or between two tries.
         set_current_peer(NOBODY, NOBODY_PORT)
         return
     end
-    if not get_last_failure() then
+    if not has_failed then
         prepare_first_try(route.plan, backend)
     end
-    connect(backend)
+    connect(backend, at)
 end
 
 
@@ -91,7 +109,7 @@ function _M.run()
         return balance()
     end
     prepare_first_try(route.plan, route.backend)
-    connect(route.backend)
+    connect(route.backend, pick(route.backend))
 end
 
 

@@ -2,6 +2,7 @@
 
 local entries = require "tidegate.entries"
 local routes = require "tidegate.routes"
+local sessions = require "tidegate.sessions"
 
 local var = ngx.var
 local gsub, lower = string.gsub, string.lower
@@ -40,9 +41,22 @@ local function by_header(canary)
 end
 
 
-local function wants(canary)
-    local decided
-    if canary.header then
+-- A session stays where it was begun.
+local function by_session(affinity, canary, backend)
+    if sessions.is_of(affinity, backend) then
+        return false
+    elseif canary.sticky ~= false and sessions.is_of(affinity, canary.object) then
+        return true
+    end
+end
+
+
+local function wants(balance, backend)
+    local canary, decided = balance.canary, nil
+    if balance.affinity then
+        decided = by_session(balance.affinity, canary, backend)
+    end
+    if decided == nil and canary.header then
         decided = by_header(canary)
     end
     if decided == nil and canary.cookie then
@@ -55,17 +69,40 @@ local function wants(canary)
 end
 
 
+-- What decides on sessions of a route's requests at a backend, the route's own one or the canary beside it; nil if nothing.
+function _M.affinity(primary, backend)
+    local balance = primary.balance
+    if balance and (backend == primary or balance.canary and balance.canary.sticky ~= false) then
+        return balance.affinity
+    end
+end
+
+
+-- Whether a backend can answer this request: it has endpoints for new sessions, or one that drains and has this one.
+function _M.can_answer(primary, backend)
+    if backend.count > 0 then
+        return true
+    end
+    local affinity = _M.affinity(primary, backend)
+    return affinity ~= nil and sessions.is_kept(affinity, backend)
+end
+
+
 -- The backend to use: the canary's if the request wants it and it has endpoints. A primary without endpoints answers 503
 -- whatever the canary has (reference g.11).
 function _M.choose(backend)
-    if backend.count == 0 or not wants(backend.canary) then
+    local balance = backend.balance
+    if not balance.canary or backend.count == 0 then
         return backend
     end
-    local other = backend.canary.object
+    local other = balance.canary.object
     if other.epoch ~= entries.epoch then
         routes.load_backend(other)
     end
-    return other.count > 0 and other or backend
+    if not wants(balance, backend) then
+        return backend
+    end
+    return _M.can_answer(backend, other) and other or backend
 end
 
 

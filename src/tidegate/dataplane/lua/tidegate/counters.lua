@@ -4,6 +4,7 @@
 -- killed.
 
 local ffi = require "ffi"
+local feedback = require "tidegate.feedback"
 local routes = require "tidegate.routes"
 
 local totals = ngx.shared.tidegate_counters
@@ -35,6 +36,9 @@ function _M.log()
     local status = get_status()
     local class = status >= 100 and status < 600 and (status - status % 100) / 100 or 0
     counts[class] = counts[class] + 1
+    if feedback.open > 0 then
+        feedback.finish()
+    end
 end
 
 

@@ -20,6 +20,7 @@ local LATE = {
     require "tidegate.features.vhost",
     require "tidegate.features.script",
     require "tidegate.features.timeouts",
+    require "tidegate.features.affinity",
 }
 
 local conf = require "tidegate.settings"

@@ -115,11 +115,11 @@ local function decide(route, host, is_tls)
     if backend.epoch ~= entries.epoch then
         routes.load_backend(backend)
     end
-    if backend.canary then
+    if backend.balance then
         backend = canary.choose(backend)
         var.tg_backend = backend.id
     end
-    if backend.count == 0 then
+    if backend.count == 0 and not canary.can_answer(route.backend, backend) then
         return answer(route, "@e503")
     end
     location = run(plan.late, host, is_tls)
@@ -159,7 +159,7 @@ end
 
 local function is_open(route)
     local backend = route.backend
-    return backend and backend.count > 0 and not backend.canary
+    return backend and backend.count > 0 and not backend.balance
 end
 
 

@@ -5,12 +5,13 @@
 -- keeps its last content for requests still on their way. Objects are kept small (eight fields or fewer, the rest shared):
 -- with thousands of routes they are most of a worker's memory.
 
+local balancers = require "tidegate.balancers"
+local cursors = require "tidegate.cursors"
 local entries = require "tidegate.entries"
 local features = require "tidegate.features"
 
 local find = string.find
 local ipairs, pairs = ipairs, pairs
-local random = math.random
 
 local GONE_SECONDS = 300    -- how long a removed route stays known to requests in flight
 
@@ -38,31 +39,36 @@ end
 local function backend_object(id)
     local backend = backends[id]
     if not backend then
-        backend = { id = id, epoch = 0, count = -1, next = 0 }
+        backend = { id = id, epoch = 0, count = -1 }
         backends[id] = backend
     end
     return backend
 end
 
 
--- Fill a backend whose epoch is not the current one. `peers` holds address, port, address, port …
+local function add_peers(peers, endpoints)
+    for _, peer in ipairs(endpoints or {}) do
+        local n = #peers
+        peers[n + 1] = find(peer[1], ":", 1, true) and "[" .. peer[1] .. "]" or peer[1]
+        peers[n + 2] = peer[2]
+    end
+    return #peers / 2
+end
+
+
+-- Fill a backend whose epoch is not the current one. `peers` holds address, port, address, port …: the `count` endpoints
+-- that take new requests, then those that only keep the sessions they have.
 function _M.load_backend(backend)
     local entry = entries.read("b/" .. backend.id) or {}
-    local peers, count = {}, 0
-    for _, peer in ipairs(entry.e or {}) do
-        peers[2 * count + 1] = find(peer[1], ":", 1, true) and "[" .. peer[1] .. "]" or peer[1]
-        peers[2 * count + 2] = peer[2]
-        count = count + 1
-    end
+    local peers = {}
+    local count = add_peers(peers, entry.e)
+    add_peers(peers, entry.d)
     backend.peers, backend.count = peers, count
-    if backend.next >= count then
-        -- A start of its own for each worker, or all of them would favor the first endpoints.
-        backend.next = count > 0 and random(0, count - 1) or 0
-    end
-    backend.canary = entry.canary
+    backend.cursor = cursors.of(backend.id, count)
     if entry.canary then
-        backend.canary.object = backend_object(entry.canary.b)
+        entry.canary.object = backend_object(entry.canary.b)
     end
+    backend.balance = balancers.prepare(entry, entries.values, peers, count, backend.balance)
     if count == 0 then
         gone_backends[backend.id] = gone_backends[backend.id] or ngx.now()
     end
@@ -150,6 +156,7 @@ function _M.sweep(now)
             gone_backends[id] = nil
         elseif now - since > GONE_SECONDS then
             gone_backends[id], backends[id] = nil, nil
+            cursors.free(id)
             backend.is_swept, backend.epoch, backend.count = true, 0, -1
         end
     end

@@ -13,7 +13,7 @@ local ffi_string = ffi.string
 local get_request = base.get_request
 local errmsg = base.get_errmsg_ptr()
 
-local LONGEST_NAME = 32
+local LONGEST_NAME = 160    -- "cookie_" and the longest name of a cookie that is asked for
 local LONGEST_PROBLEM = 256
 local lower = ffi.new("char[?]", LONGEST_NAME)
 local value = ffi.new("char *[1]")
@@ -25,7 +25,7 @@ local problem_length = ffi.new("size_t[1]", LONGEST_PROBLEM)
 local _M = {}
 
 
--- Value of a variable by its (short, lower-case) name, or nil.
+-- Value of a variable by its name (of at most LONGEST_NAME bytes), or nil.
 function _M.get(name)
     if C.ngx_http_lua_ffi_var_get(get_request(), name, #name, lower, 0, value, length, errmsg) == 0 then
         return ffi_string(value[0], length[0])

@@ -1,10 +1,7 @@
 -- `upstream-vhost`: the Host header that the backend sees. The value is a list of literal, variable name, literal, …
 
+local text = require("tidegate.templates").text
 local var = ngx.var
-local concat = table.concat
-
--- Names that ingress-nginx has for what is called otherwise here.
-local OURS = { best_http_host = "tg_best_host" }
 
 local _M = {}
 
@@ -16,11 +13,7 @@ function _M.prepare(get, plan)
     end
     plan.has_own_host = true    -- the entry location sends the client's
     return function()
-        local text = {}
-        for i = 1, #parts do
-            text[i] = i % 2 == 1 and parts[i] or var[OURS[parts[i]] or parts[i]] or ""
-        end
-        var.tg_upstream_host = concat(text)
+        var.tg_upstream_host = text(parts)
     end
 end
 
