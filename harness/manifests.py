@@ -99,13 +99,16 @@ def endpoint_slice(
     name: str | None = None,
     namespace: str = "default",
     ready: Mapping[str, bool] | None = None,
+    draining: Iterable[str] = (),
 ) -> Manifest:
-    """Give an EndpointSlice of a Service; ``port`` is one unnamed port, or a map of names to numbers."""
+    """Give an EndpointSlice of a Service; ``port`` is one unnamed port, or a map of names to numbers.
+
+    ``draining`` are those of the addresses that still serve and will end.
+    """
     named: dict[str | None, int] = {None: port} if isinstance(port, int) else dict(port.items())
-    endpoints = [
-        _some({"addresses": [a], "conditions": {"ready": ready[a]} if ready and a in ready else None})
-        for a in addresses
-    ]
+    conditions: dict[str, dict[str, bool]] = {a: {"ready": is_ready} for a, is_ready in (ready or {}).items()}
+    conditions |= {a: {"ready": False, "serving": True, "terminating": True} for a in draining}
+    endpoints = [_some({"addresses": [a], "conditions": conditions.get(a)}) for a in addresses]
     return _object(
         "discovery.k8s.io/v1",
         "EndpointSlice",

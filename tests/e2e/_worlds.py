@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -40,6 +41,10 @@ QUERIES = ("", "", "", "?", "?x=1", "?x=%20&y=/../", "?a=/", "?a#b")
 HEADERS = (("X-Canary", "always"), ("X-Canary", "never"), ("X-Canary", "yes"), ("Cookie", "a=1; try=always"))
 
 
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 @dataclass
 class World:
     """One folder of manifests."""
@@ -76,6 +81,8 @@ class World:
             for _ in range(self.random.choice((0, 1, 1, 2, 2, 3, 4)))
         ]
         headers = dict([self.random.choice(HEADERS)]) if self.random.random() < 0.3 else {}
+        if self.random.random() < 0.2:
+            headers["Cookie"] = self._session()
         return Request(
             scheme=self.random.choice(("http", "http", "https")),
             method=self.random.choice(("GET", "POST", "DELETE")),
@@ -92,6 +99,7 @@ class World:
         rules = [self._rule(regex=regex) for _ in range(self.random.randint(1, 3))]
         if self._taken and self.random.random() < 0.3:
             annotations, rules = self._canary(), self._shares()
+            annotations |= {"affinity-canary-behavior": "legacy"} if self.random.random() < 0.3 else {}
         else:
             self._taken += [r for r in rules if "http" in r]
         options: dict[str, Any] = {"annotations": annotations, "created": f"2026-01-01T00:00:0{number}Z"}
@@ -99,6 +107,14 @@ class World:
             hosts = [r["host"] for r in rules if "host" in r]
             options["tls"] = [(hosts, self.random.choice(("cert", "gone", None)))] if hosts else []
         return self.services.ingress(f"i{number}", *rules, **options)
+
+    def _session(self) -> str:
+        """Give a session cookie: of a balanced or a persistent session, at one backend or another."""
+        service = self.random.choice(("s0", "s1", "s2", "empty"))
+        backend = f"{self.services.namespace}/{service}/80"
+        instance = self.random.choice(self.instances.get(service) or self.instances["s0"])
+        key = self.random.choice(("k1", "k2", _md5(f"{backend}/{instance.address}:{instance.port}")))
+        return f"{self.random.choice(('INGRESSCOOKIE', 'sid'))}={key}|{_md5(backend)}"
 
     def _rule(self, *, regex: bool) -> dict[str, Any]:
         host = self.random.choice((*HOSTS, HOSTS[0], None))
@@ -141,6 +157,11 @@ class World:
             ("proxy-body-size", ("8m", "0")),
             ("proxy-buffering", ("on",)),
             ("proxy-read-timeout", ("7",)),
+            ("load-balance", ("ewma", "least_pending", "round_robin")),
+            ("upstream-hash-by", ("$request_uri", "$http_x_canary")),
+            ("affinity", ("cookie",)),
+            ("affinity-mode", ("persistent",)),
+            ("session-cookie-name", ("sid",)),
         ):
             if self.random.random() < (0.2 if name == "allowlist-source-range" else 0.07):
                 found[name] = self.random.choice(choices)

@@ -28,6 +28,7 @@ DEFAULTS = {
     "read_timeout": 60,
     "tries": 3,
     "allow": [],
+    "load_balance": "round_robin",
 }
 
 

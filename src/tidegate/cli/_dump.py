@@ -11,7 +11,7 @@ import msgspec
 from tidegate import model
 from tidegate.app import NotRunning, ask
 from tidegate.cli._errors import WorldFailed
-from tidegate.translate.explain import Entries, rules_of
+from tidegate.translate.explain import Entries, algorithm_of, rules_of
 
 
 def in_force(state_dir: Path) -> Entries:
@@ -102,16 +102,35 @@ class BackendRow(msgspec.Struct, frozen=True):
 
     backend: str
     algorithm: str
+    """In effect: the backend's own, else the ConfigMap's."""
     endpoints: list[str]
+    draining: list[str]
+    """Those that end soon and only keep the sessions they have."""
+    hash_by: str
+    cookie: str
+    """Name of the session cookie; empty if there are no sessions."""
     canary: dict[str, object] | None
 
 
 def backends(entries: Entries) -> Iterator[BackendRow]:
     """Give every backend."""
+    settings = entries.get("g")
+    values = settings.values if isinstance(settings, model.Settings) else {}
     for key in sorted(key for key in entries if key.startswith("b/")):
         found = backend_of(entries, key[2:])
-        canary = msgspec.to_builtins(found.canary) if found.canary else None
-        yield BackendRow(key[2:], found.algorithm, [address(e) for e in found.endpoints], canary)
+        yield BackendRow(
+            backend=key[2:],
+            algorithm=algorithm_of(found, values),
+            endpoints=[address(e) for e in found.endpoints],
+            draining=[address(e) for e in found.draining],
+            hash_by=_hash_key(found.hash_by) if found.hash_by and not found.affinity else "",
+            cookie=found.affinity.name if found.affinity else "",
+            canary=msgspec.to_builtins(found.canary) if found.canary else None,
+        )
+
+
+def _hash_key(hash_by: model.HashBy) -> str:
+    return "".join(f"${part}" if at % 2 else part for at, part in enumerate(hash_by.key))
 
 
 def address(endpoint: model.Endpoint) -> str:

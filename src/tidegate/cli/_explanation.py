@@ -39,7 +39,9 @@ def _verdict(decision: Decision) -> Text:
             ]
             shown = [_dump.address(endpoint) for endpoint in decision.endpoints[:_SHOWN]]
             more = len(decision.endpoints) - len(shown)
-            lines.append(f"Endpoints: {' '.join(shown)}{f' and {more} more' if more else ''}")
+            lines.append(
+                f"Endpoints ({decision.algorithm}): {' '.join(shown)}{f' and {more} more' if more else ''}"
+            )
     if decision.canary is not None:
         lines.append(f"Canary {decision.canary.backend}: {decision.canary.reason}")
     if decision.route is not None:

@@ -43,4 +43,7 @@ def _cells(row: _dump.BackendRow) -> tuple[object, ...]:
     text = " ".join(shown) + (f" and {more} more" if more else "")
     endpoints = Text(text) if shown else Text("none: answers 503", style="red")
     canary = " ".join(f"{key}={value}" for key, value in (row.canary or {}).items())
-    return (row.backend, row.algorithm, endpoints, canary)
+    if row.draining:
+        endpoints.append(f", draining: {' '.join(row.draining[:_SHOWN])}", style="dim")
+    detail = row.hash_by or row.cookie
+    return (row.backend, f"{row.algorithm} ({detail})" if detail else row.algorithm, endpoints, canary)

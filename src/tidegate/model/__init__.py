@@ -21,6 +21,7 @@ from tidegate.model._deltas import Cause, Delta
 from tidegate.model._entries import (
     BUCKET_RULES,
     LISTENER,
+    Affinity,
     Backend,
     Bucket,
     Canary,
@@ -28,6 +29,7 @@ from tidegate.model._entries import (
     Conditions,
     Endpoint,
     Entry,
+    HashBy,
     Host,
     PathKind,
     Route,
@@ -45,6 +47,7 @@ from tidegate.model._profiles import Profile
 __all__ = [
     "BUCKET_RULES",
     "LISTENER",
+    "Affinity",
     "Backend",
     "Bucket",
     "Canary",
@@ -54,6 +57,7 @@ __all__ = [
     "Delta",
     "Endpoint",
     "Entry",
+    "HashBy",
     "Host",
     "NodeSettings",
     "PathKind",

@@ -112,6 +112,39 @@ class Canary(msgspec.Struct, frozen=True, omit_defaults=True):
     header_value: str = msgspec.field(default="", name="value")
     header_pattern: str = msgspec.field(default="", name="pattern")
     cookie: str = ""
+    sticky: bool = True
+    """Sessions that were begun at the canary stay there, by the primary's affinity."""
+
+
+class HashBy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What consistent hashing goes by."""
+
+    key: tuple[str, ...]
+    """Literal, variable name, literal, … (odd places are names of nginx variables)."""
+    subset: int = 0
+    """Endpoints in a subset, of which one is drawn; 0: a key has one endpoint."""
+
+
+class Affinity(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Sessions by cookie (reference a.7, g.12)."""
+
+    name: str
+    """Of the cookie."""
+    mode: str = "balanced"
+    """``balanced`` (the cookie's key has a place on a ring of endpoints) or ``persistent`` (the cookie names one)."""
+    path: str = ""
+    """Empty: the path of the route."""
+    domain: str = ""
+    expires: int | None = None
+    """Seconds from now; with a value below 0 the browser drops the cookie."""
+    max_age: int | None = None
+    """Seconds."""
+    samesite: str = ""
+    """``None``, ``Lax`` or ``Strict``."""
+    conditional_samesite_none: bool = msgspec.field(default=False, name="conditional")
+    secure: bool = False
+    """False: as the request came."""
+    change_on_failure: bool = msgspec.field(default=False, name="change")
 
 
 class Backend(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,7 +152,13 @@ class Backend(msgspec.Struct, frozen=True, omit_defaults=True):
 
     endpoints: tuple[Endpoint, ...] = msgspec.field(default=(), name="e")
     """Sorted by address and port, each once."""
-    algorithm: str = msgspec.field(default="round_robin", name="alg")
+    draining: tuple[Endpoint, ...] = msgspec.field(default=(), name="d")
+    """Endpoints that end soon: they keep the sessions that they have."""
+    algorithm: str = msgspec.field(default="", name="alg")
+    """``round_robin``, ``ewma``, ``least_pending`` or ``hash``; empty: as the global settings say."""
+    hash_by: HashBy | None = msgspec.field(default=None, name="hash")
+    affinity: Affinity | None = None
+    """Goes before the algorithm, which is then not used."""
     canary: Canary | None = None
 
 

@@ -4,6 +4,7 @@ The mirror of the router that runs inside nginx, kept honest by comparing both o
 no file and asks no gateway; whoever calls it brings the entries (of a folder, or those in force).
 """
 
+from tidegate.translate.explain._balancing import algorithm_of
 from tidegate.translate.explain._decide import decide
 from tidegate.translate.explain._hosts import host_name, rules_of
 from tidegate.translate.explain._patterns import NotComparable
@@ -31,6 +32,7 @@ __all__ = [
     "Setting",
     "Step",
     "Uri",
+    "algorithm_of",
     "decide",
     "host_name",
     "normalize",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from tidegate import model
-from tidegate.translate.explain import _hosts, _readings, _upstream, _uris
+from tidegate.translate.explain import _balancing, _hosts, _readings, _upstream, _uris
 from tidegate.translate.explain._settings import Effective
 from tidegate.translate.explain._values import Answer, CanaryChoice, Decision, Request, Step
 
@@ -174,7 +174,7 @@ class _Question:
         return self._status(404)
 
     def _endpoints(self, route: model.Route) -> Decision | None:
-        if self._backend(route.backend).endpoints:
+        if self._target(route.backend).endpoints(self._request):
             return None
         self._say("endpoints", f"backend {route.backend} has no endpoints")
         return self._status(503)
@@ -194,7 +194,7 @@ class _Question:
     # --- ends --------------------------------------------------------------------------------------------
 
     def _send(self, route: model.Route) -> Decision:
-        backend, canary = self._chosen(route)
+        chosen, canary = self._chosen(route)
         target, host = self._request.uri, self._host
         rewrite = self._settings["rewrite_target"]
         if rewrite and rewrite != route.path:
@@ -203,25 +203,37 @@ class _Question:
         if vhost := self._settings["upstream_vhost"]:
             host = _upstream.host_sent(vhost, self._variables(), host)
             self._say("rewrite", f"the Host header becomes {host}")
+        self._say("balancer", chosen.said(self._request, self._global_values()))
         return self._made(
             Answer.BACKEND,
-            backend=backend,
+            backend=chosen.name,
             canary=canary,
-            endpoints=self._backend(backend).endpoints,
+            endpoints=chosen.endpoints(self._request),
+            algorithm=_balancing.algorithm_of(chosen.backend, self._global_values()),
             upstream_uri=target,
             upstream_host=host,
         )
 
-    def _chosen(self, route: model.Route) -> tuple[str, CanaryChoice | None]:
-        canary = self._backend(route.backend).canary
-        if canary is None:
-            return route.backend, None
-        choice = _upstream.canary_for(canary, self._request)
-        if not self._backend(canary.backend).endpoints:
+    def _chosen(self, route: model.Route) -> tuple[_balancing.Target, CanaryChoice | None]:
+        primary = self._target(route.backend)
+        canary = primary.backend.canary
+        if canary is None or not primary.backend.endpoints:
+            return primary, None
+        beside = self._target(canary.backend, primary.affinity if canary.sticky else None)
+        choice = _upstream.canary_for(canary, self._request, primary, beside)
+        if not beside.endpoints(self._request):
             self._note("canary", f"canary {canary.backend} has no endpoints")
-            return route.backend, None
+            return primary, None
         self._say("canary", f"{canary.backend} with probability {choice.probability:g}: {choice.reason}")
-        return (canary.backend if choice.probability >= 1 else route.backend), choice
+        return (beside if choice.probability >= 1 else primary), choice
+
+    def _target(self, name: str, affinity: model.Affinity | None = None) -> _balancing.Target:
+        backend = self._backend(name)
+        return _balancing.Target(name, backend, affinity or backend.affinity)
+
+    def _global_values(self) -> Mapping[str, Any]:
+        found = self._entries.get("g")
+        return found.values if isinstance(found, model.Settings) else {}
 
     def _backend(self, name: str) -> model.Backend:
         found = self._entries.get(f"b/{name}")
@@ -255,6 +267,7 @@ class _Question:
         backend: str = "",
         canary: CanaryChoice | None = None,
         endpoints: tuple[model.Endpoint, ...] = (),
+        algorithm: str = "",
         upstream_uri: str = "",
         upstream_host: str = "",
     ) -> Decision:
@@ -274,6 +287,7 @@ class _Question:
             backend=backend,
             canary=canary,
             endpoints=endpoints,
+            algorithm=algorithm,
             upstream_uri=upstream_uri,
             upstream_host=upstream_host,
         )

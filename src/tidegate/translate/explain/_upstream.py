@@ -8,6 +8,7 @@ from typing import Final
 
 from tidegate import model
 from tidegate.translate.explain import _patterns
+from tidegate.translate.explain._balancing import Target, cookies
 from tidegate.translate.explain._uris import Uri
 from tidegate.translate.explain._values import CanaryChoice, Request
 
@@ -31,17 +32,21 @@ def rewritten(target: str, pattern: str, uri: Uri) -> str | None:
     return f"{encoded}?{uri.query}" if uri.query else encoded
 
 
-def canary_for(canary: model.Canary, request: Request) -> CanaryChoice:
-    """Decide as reference g.11 (c) to (e) does: header, then cookie, then weight."""
+def canary_for(canary: model.Canary, request: Request, primary: Target, beside: Target) -> CanaryChoice:
+    """Decide as reference g.11 does: the session, then header, then cookie, then weight."""
 
     def chosen(probability: float, reason: str) -> CanaryChoice:
         return CanaryChoice(canary.backend, probability, reason)
 
+    if primary.is_session_here(request):
+        return chosen(0.0, "the session was begun at the primary")
+    if beside.is_session_here(request):
+        return chosen(1.0, "the session was begun at the canary")
     if canary.header and (value := request.headers.get(canary.header.lower())) is not None:
         verdict = _by_header(canary, value)
         if verdict is not None:
             return chosen(float(verdict), f"header {canary.header} is {value!r}")
-    if canary.cookie and (value := _cookies(request.headers).get(canary.cookie)) in {"always", "never"}:
+    if canary.cookie and (value := cookies(request.headers).get(canary.cookie)) in {"always", "never"}:
         return chosen(float(value == "always"), f"cookie {canary.cookie} is {value}")
     share = min(max(canary.weight / max(canary.total, 1), 0.0), 1.0)
     return chosen(share, f"weight {canary.weight} of {canary.total}")
@@ -58,15 +63,6 @@ def _by_header(canary: model.Canary, value: str) -> bool | None:
             # A pattern that cannot be evaluated leaves the request with the primary.
             return False
     return {"always": True, "never": False}.get(value)
-
-
-def _cookies(headers: Mapping[str, str]) -> dict[str, str]:
-    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
-    found: dict[str, str] = {}
-    for name, equals, value in pairs:
-        if equals:
-            found.setdefault(name, value)
-    return found
 
 
 def host_sent(template: object, variables: Mapping[str, str], host: str) -> str:

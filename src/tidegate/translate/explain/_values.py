@@ -42,8 +42,8 @@ class Step(msgspec.Struct, frozen=True):
     """One thing that was looked at on the way to a decision."""
 
     stage: str
-    """``uri``, ``host``, ``rule``, ``deny``, ``redirect``, ``https``, ``endpoints``, ``allow``, ``canary`` or
-    ``rewrite``."""
+    """``uri``, ``host``, ``rule``, ``deny``, ``redirect``, ``https``, ``endpoints``, ``allow``, ``canary``,
+    ``rewrite`` or ``balancer``."""
     said: str
     """What came of it, in words for people."""
     decisive: bool = False
@@ -96,6 +96,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     backend: str = ""
     """Id of the backend that gets the request; with a canary by chance, the primary."""
     endpoints: tuple[model.Endpoint, ...] = ()
+    """Those that may get the request; a session may leave one."""
+    algorithm: str = ""
+    """How one of them is chosen; ``sticky_balanced`` and ``sticky_persistent`` go by session."""
     canary: CanaryChoice | None = None
     upstream_uri: str = ""
     """The request target as the backend gets it."""

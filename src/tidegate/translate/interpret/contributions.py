@@ -11,6 +11,7 @@ import msgspec
 from tidegate.findings import Finding
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.model import Canary, PathKind, Profile
+from tidegate.translate.interpret.drafts import Balancing
 
 SlotKey = tuple[str, str]
 """Host, and kind and path in one text: what claims compete for."""
@@ -90,6 +91,7 @@ class Shared(msgspec.Struct, frozen=True):
     service_upstream: bool
     protocol: str
     """Of the backends, as the annotation says; empty: as each Service says."""
+    balancing: Balancing
     canary: Canary | None
     tls: tuple[TlsSection, ...]
     protects: bool = False

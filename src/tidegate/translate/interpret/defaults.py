@@ -9,6 +9,7 @@ from tidegate.store import View
 from tidegate.translate._options import Options
 from tidegate.translate.interpret.claims import Backing, route_id
 from tidegate.translate.interpret.contributions import FALLBACK, LAST, Claim, Contribution, Shared
+from tidegate.translate.interpret.drafts import Balancing
 from tidegate.translate.interpret.endpoints import resolve
 
 _SHARED = Shared(
@@ -21,6 +22,7 @@ _SHARED = Shared(
     vhost=(),
     service_upstream=False,
     protocol="",
+    balancing=Balancing(),
     canary=None,
     tls=(),
 )

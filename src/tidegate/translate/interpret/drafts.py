@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from tidegate.model import Canary, Profile
+import msgspec
+
+from tidegate.model import Affinity, Canary, HashBy, Profile
+
+
+class Balancing(msgspec.Struct, frozen=True):
+    """How an Ingress wants the endpoints of its backends to share the requests."""
+
+    algorithm: str = ""
+    """Empty: as the ConfigMap says."""
+    hash_by: HashBy | None = None
+    affinity: Affinity | None = None
+
+
+NO_BALANCING: Final = Balancing()
+"""Nothing is asked for: as the ConfigMap says."""
 
 
 @dataclass(slots=True)
@@ -27,6 +42,7 @@ class Draft:
     service_upstream: bool | None = None
     protocol: str = ""
     """Of the backend; empty: what its Service says."""
+    balancing: Balancing = NO_BALANCING
     canary: Canary | None = None
     """With an empty backend: each path has its own."""
 

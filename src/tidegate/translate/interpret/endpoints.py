@@ -9,7 +9,15 @@ import msgspec
 
 from tidegate.findings import Effect, Finding
 from tidegate.guard import Unacceptable, addresses, names
-from tidegate.kube.objects import Endpoints, EndpointSlice, Object, Service, ServicePort, SlicePort
+from tidegate.kube.objects import (
+    EndpointConditions,
+    Endpoints,
+    EndpointSlice,
+    Object,
+    Service,
+    ServicePort,
+    SlicePort,
+)
 from tidegate.model import Endpoint
 from tidegate.store import View
 from tidegate.translate._options import Options
@@ -27,6 +35,8 @@ class Resolved(msgspec.Struct, frozen=True):
 
     endpoints: tuple[Endpoint, ...] = ()
     """Sorted, each once."""
+    draining: tuple[Endpoint, ...] = ()
+    """Those that still serve and will end; none of them is among ``endpoints``."""
     missing: tuple[str, str, str] | None = None
     """If the Ingress names what is not there: type of the finding, what would be accepted, message."""
     findings: tuple[Finding, ...] = ()
@@ -58,6 +68,7 @@ class _Resolution:
         self._namespace, self._service, self._port = namespace, service, port
         self._options = options
         self._found: set[tuple[str, int]] = set()
+        self._draining: set[tuple[str, int]] = set()
         self._findings: list[Finding] = []
         self._protocol = ""
 
@@ -79,9 +90,14 @@ class _Resolution:
         return self._resolved()
 
     def _resolved(self, name: str = "") -> Resolved:
-        endpoints = tuple(Endpoint(address, port) for address, port in sorted(self._found))
-        findings = tuple(self._findings[:_REFUSALS_SHOWN])
-        return Resolved(endpoints, findings=findings, name=name, protocol=self._protocol)
+        draining = self._draining - self._found
+        return Resolved(
+            _sorted(self._found),
+            _sorted(draining),
+            findings=tuple(self._findings[:_REFUSALS_SHOWN]),
+            name=name,
+            protocol=self._protocol,
+        )
 
     @staticmethod
     def _ports_of(service: Service) -> str:
@@ -104,11 +120,18 @@ class _Resolution:
     def _collect_slice(self, item: EndpointSlice, port: ServicePort) -> None:
         numbers = _numbers(item.ports or (), port)
         for at, endpoint in enumerate(item.endpoints or ()):
-            if endpoint.conditions is not None and endpoint.conditions.ready is False:
+            found = self._set_for(endpoint.conditions)
+            if found is None:
                 continue
             for address in endpoint.addresses or ():
                 for number in numbers:
-                    self._add(address, number, item, f"endpoints[{at}].addresses")
+                    self._add(address, number, item, f"endpoints[{at}].addresses", found)
+
+    def _set_for(self, conditions: EndpointConditions | None) -> set[tuple[str, int]] | None:
+        """Say where an endpoint belongs: ready ones take requests, ready if nobody knows (reference g.13)."""
+        if conditions is None or conditions.ready is not False:
+            return self._found
+        return self._draining if conditions.serving and conditions.terminating else None
 
     def _collect_old(self, item: Endpoints, port: ServicePort) -> None:
         for at, subset in enumerate(item.subsets or ()):
@@ -116,10 +139,12 @@ class _Resolution:
                 for address in subset.addresses or ():
                     self._add(address.ip, number, item, f"subsets[{at}].addresses")
 
-    def _add(self, address: str, port: int, owner: Object, field: str) -> None:
+    def _add(
+        self, address: str, port: int, owner: Object, field: str, found: set[tuple[str, int]] | None = None
+    ) -> None:
         fault = self._fault(address, port)
         if not fault:
-            self._found.add((address, port))
+            (self._found if found is None else found).add((address, port))
         elif len(self._findings) < _REFUSALS_SHOWN:
             faults = Faults(owner.ref)
             faults.add(Effect.IGNORED, "AddressRefused", field, address, "the IP address of a backend", fault)
@@ -182,6 +207,10 @@ class _Resolution:
 def _protocol(port: ServicePort | None) -> str:
     written = (port.app_protocol if port else None) or ""
     return protocols.APP_PROTOCOLS.get(written.strip().lower(), "")
+
+
+def _sorted(found: set[tuple[str, int]]) -> tuple[Endpoint, ...]:
+    return tuple(Endpoint(address, port) for address, port in sorted(found))
 
 
 def _numbers(ports: tuple[SlicePort, ...], port: ServicePort) -> tuple[int, ...]:

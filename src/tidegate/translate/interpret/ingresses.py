@@ -200,6 +200,7 @@ class _Interpretation:
             vhost=draft.vhost,
             service_upstream=self._policy.service_upstream if chosen is None else chosen,
             protocol=draft.protocol,
+            balancing=draft.balancing,
             canary=draft.canary,
             tls=self._tls(),
             protects=draft.protects,

@@ -7,7 +7,7 @@ from typing import Final
 from tidegate.guard import names, values
 from tidegate.guard.values import Type
 from tidegate.translate.interpret.declarations import Key, Risk
-from tidegate.translate.interpret.families import bodies, retries
+from tidegate.translate.interpret.families import balancing, bodies, retries
 
 _RISK: Final = values.enum(
     "Low", "Medium", "High", "Critical", ignore_case=True, values={r.name.capitalize(): r for r in Risk}
@@ -286,6 +286,13 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(
         "upstream-keepalive-time", values.DURATION, None, "Its longest life.", node="upstream_keepalive_time"
     ),
+    Key(
+        "load-balance",
+        balancing.ALGORITHM,
+        balancing.ROUND_ROBIN,
+        "How endpoints share the requests of a backend whose Ingress does not say.",
+        data="load_balance",
+    ),
     # Client address and forwarding
     _flag("use-forwarded-headers", "Believe X-Forwarded-… of peers.", node="use_forwarded_headers"),
     _flag("compute-full-forwarded-for", "Append to X-Forwarded-For.", node="compute_full_forwarded_for"),
@@ -345,7 +352,7 @@ NOT_YET: Final = _names(
     global-auth-signin-redirect-param global-auth-snippet gzip-disable gzip-level gzip-min-length
     gzip-types hide-headers hsts hsts-include-subdomains hsts-max-age hsts-preload http-access-log-path http-snippet
     http2-max-field-size http2-max-header-size http2-max-requests limit-conn-status-code limit-conn-zone-variable
-    limit-rate limit-rate-after limit-req-status-code load-balance location-snippet log-format-escape-json
+    limit-rate limit-rate-after limit-req-status-code location-snippet log-format-escape-json
     log-format-escape-none log-format-stream log-format-upstream lua-shared-dicts main-snippet map-hash-bucket-size
     max-worker-open-files modsecurity-snippet nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist no-auth-locations
     opentelemetry-config opentelemetry-operation-name opentelemetry-trust-incoming-span otel-max-export-batch-size

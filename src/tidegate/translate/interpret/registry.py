@@ -12,6 +12,7 @@ from tidegate.translate.interpret.declarations import Annotation, Data, InProfil
 from tidegate.translate.interpret.drafts import Draft
 from tidegate.translate.interpret.families import (
     access,
+    balancing,
     bodies,
     canaries,
     https,
@@ -29,6 +30,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *rewrites.ANNOTATIONS,
     *upstreams.ANNOTATIONS,
     *protocols.ANNOTATIONS,
+    *balancing.ANNOTATIONS,
     *timeouts.ANNOTATIONS,
     *retries.ANNOTATIONS,
     *bodies.ANNOTATIONS,
@@ -43,6 +45,7 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     upstreams.complete,
     protocols.complete,
     bodies.complete,
+    balancing.complete,
     canaries.complete,
 )
 
@@ -53,6 +56,7 @@ CANONICAL: Final = {alias: annotation.name for annotation in ANNOTATIONS for ali
 """Names by alias."""
 
 DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, Data)) | {
+    "affinity",
     "redirect",
     "rewrite_target",
     "upstream_vhost",

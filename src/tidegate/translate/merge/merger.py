@@ -116,7 +116,7 @@ class Merger:
             self._named[ref] = after
         same_terms = old is not None and new is not None and old.shared == new.shared
         for name in before.keys() - after.keys():
-            self.backends[name].namers.drop(ref)
+            self.backends[name].leave(ref)
             self.renamed.add((name, ref))
             self._roles[name] = cause
         for name in after if not same_terms else after.keys() - before.keys():
@@ -124,7 +124,7 @@ class Merger:
             if state is None:
                 state = self.backends[name] = BackendState(after[name])
             if new is not None:
-                state.namers.put(ref, new.shared.order)
+                state.join(new)
             self.renamed.add((name, ref))
             self._roles[name] = cause
 
@@ -174,9 +174,8 @@ class Merger:
         roles, self._roles = self._roles, {}
         for name, cause in roles.items():
             state = self.backends[name]
-            first = state.namers.first
             was_canary = state.role.canary is not None
-            if state.take_role(self.contributions[first] if first else None):
+            if state.take_role(self.contributions):
                 self._pass_on_role(state, cause, turned=was_canary != (state.role.canary is not None))
             # Even with an old role: the backend itself, or the set of those that name it, may be new.
             self.touched_backends[name] = cause

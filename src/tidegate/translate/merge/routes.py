@@ -6,7 +6,7 @@ from typing import Any
 
 from tidegate.model import Cause, Profile, Route
 from tidegate.translate.interpret.contributions import FALLBACK, Claim, Contribution
-from tidegate.translate.interpret.families import protocols, upstreams
+from tidegate.translate.interpret.families import protocols, templates
 from tidegate.translate.interpret.registry import NOT_FOR_CATCH_ALL
 from tidegate.translate.merge.emission import Emission
 
@@ -18,7 +18,7 @@ def settings_of(contribution: Contribution, claim: Claim) -> dict[str, Any]:
     if shared.rewrite and shared.rewrite != claim.path:
         settings["rewrite_target"] = shared.rewrite
     if shared.vhost:
-        settings["upstream_vhost"] = upstreams.fill_in(shared.vhost, _known_variables(claim))
+        settings["upstream_vhost"] = templates.fill_in(shared.vhost, _known_variables(claim))
     if claim.slot == ("_", FALLBACK):
         return {key: value for key, value in settings.items() if key not in NOT_FOR_CATCH_ALL}
     return settings

@@ -8,14 +8,37 @@ import msgspec
 
 from tidegate.findings import Effect, Finding
 from tidegate.kube.objects import Ref
-from tidegate.model import Backend, Canary, Cause
+from tidegate.model import Backend, Canary, Cause, HashBy
 from tidegate.translate.interpret import endpoints
 from tidegate.translate.interpret.contributions import Claim
 from tidegate.translate.interpret.endpoints import Resolved
+from tidegate.translate.interpret.families import templates
 from tidegate.translate.interpret.faults import cut
 from tidegate.translate.merge.backends import BackendState
 from tidegate.translate.merge.ledger import Note
 from tidegate.translate.units.workshop import BACKEND, Workshop
+
+
+def _backend(state: BackendState, found: Resolved, canary: Canary | None) -> Backend:
+    role = state.role
+    balancing = role.balancing
+    # Only sessions need them; a canary's are its primary's matter.
+    keeps_sessions = balancing.affinity is not None or role.canary is not None
+    return Backend(
+        found.endpoints,
+        found.draining if keeps_sessions else (),
+        balancing.algorithm,
+        _filled_in(balancing.hash_by, state),
+        balancing.affinity,
+        canary,
+    )
+
+
+def _filled_in(hash_by: HashBy | None, state: BackendState) -> HashBy | None:
+    if hash_by is None:
+        return None
+    known = {"namespace": state.namespace, "service_name": state.service, "service_port": state.port}
+    return HashBy(tuple(templates.fill_in(hash_by.key, known)), hash_by.subset)
 
 
 class Backends:
@@ -48,7 +71,7 @@ class Backends:
         shop.readers.set(unit, view.seen)
         ranked = self._ranked_canaries(state)
         canary = next((claim for claim in ranked if self._is_canary(claim, state)), None)
-        shop.emission.set(f"b/{name}", Backend(found.endpoints, canary=self._canary(canary)), cause)
+        shop.emission.set(f"b/{name}", _backend(state, found, self._canary(canary)), cause)
         shop.merger.set_protocol(name, found.protocol, cause)
         shop.ledger.put(unit, self._notes(state, found, ranked, canary))
         self._note_missing(state, found.missing)

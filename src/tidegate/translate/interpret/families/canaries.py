@@ -65,7 +65,7 @@ def complete(draft: Draft, problems: Callable[[str, str, str], None]) -> None:
     """Put the parts together, if the Ingress is a canary at all."""
     given = {name: draft.parts[name] for name in _NAMES if name in draft.parts}
     if given.get("canary"):
-        draft.canary = _canary(given)
+        draft.canary = _canary(given, draft.parts.get("affinity-canary-behavior", ""))
         return
     for name in given.keys() - {"canary"}:
         problems(name, 'canary: "true" beside it', "has no effect: this is an ordinary Ingress")
@@ -74,7 +74,7 @@ def complete(draft: Draft, problems: Callable[[str, str, str], None]) -> None:
 _NAMES: Final = tuple(annotation.name for annotation in ANNOTATIONS)
 
 
-def _canary(given: dict[str, Any]) -> Canary:
+def _canary(given: dict[str, Any], behavior: str) -> Canary:
     total = max(given.get("canary-weight-total", 100), 100)
     value = given.get("canary-by-header-value", "")
     return Canary(
@@ -85,4 +85,5 @@ def _canary(given: dict[str, Any]) -> Canary:
         header_value=value,
         header_pattern="" if value else given.get("canary-by-header-pattern", ""),
         cookie=given.get("canary-by-cookie", ""),
+        sticky=behavior != "legacy",
     )
