@@ -114,6 +114,7 @@ class DataPlane:
         render.ensure_default_certificate(self.state)
         user = "www-data" if os.geteuid() == 0 else None
         rendered = render.render(self.node, self.profiles, installation, worker_user=user)
+        render.write_files(self.state, rendered.files)
         (self.folder / "nginx.conf").write_text(rendered.text)
         (self.folder / "restore").write_bytes(self._first.to_bytes())
         with (self.folder / "error.log").open("wb") as log:

@@ -97,7 +97,7 @@ def test_profiles(annotations: dict[str, str], values: tuple[tuple[str, int | bo
     profile = Profile(values)
     assert world.translator.profiles == {profile.id: profile}
     assert world.rules()["p/"].profile == world.rules("two.example")["p/"].profile == profile.id
-    assert world.rules()["p/"].settings == {}
+    assert world.rules()["p/"].settings.keys() <= {"backend_tls"}
 
 
 def test_profiles_come_and_go_with_their_routes() -> None:
@@ -142,6 +142,13 @@ INVALID: list[tuple[str, str, Effect]] = [
     ("backend-protocol", "SPDY", Effect.IGNORED),
     ("connection-proxy-header", "upgrade", Effect.REFUSED),
     ("fastcgi-index", "../index.php", Effect.REFUSED),
+    ("proxy-ssl-secret", "no-namespace", Effect.REFUSED),
+    ("proxy-ssl-verify", "yes", Effect.DENIED),
+    ("proxy-ssl-verify-depth", "-1", Effect.IGNORED),
+    ("proxy-ssl-ciphers", "A;B", Effect.IGNORED),
+    ("proxy-ssl-protocols", "SSLv3", Effect.IGNORED),
+    ("proxy-ssl-name", "$host", Effect.IGNORED),
+    ("proxy-ssl-server-name", "yes", Effect.IGNORED),
     ("proxy-request-buffering", "yes", Effect.IGNORED),
     ("client-body-buffer-size", "1g", Effect.REFUSED),
     ("proxy-buffers-number", "1", Effect.IGNORED),
@@ -263,8 +270,6 @@ def test_what_is_not_supported_is_told(name: str) -> None:
         ("enable-modsecurity", "true", True),
         ("enable-modsecurity", "false", False),
         ("enable-global-auth", "false", False),
-        ("proxy-ssl-verify", "on", True),
-        ("proxy-ssl-verify", "off", False),
         ("enable-cors", "true", False),
         ("auth-url", "", False),
     ],

@@ -20,10 +20,11 @@ import msgspec
 import structlog
 
 from tidegate.app import _memory
+from tidegate.dataplane import render
 from tidegate.dataplane.delta import Queue, Reloads, trials
 from tidegate.dataplane.install import Installation
-from tidegate.dataplane.push import ConfigurationRefused, KeeperClient, KeeperError, Status
-from tidegate.dataplane.render import EVERYDAY_PROFILES, Rendered, render
+from tidegate.dataplane.push import ConfigurationRefused, KeeperClient, KeeperError, KeeperFailed, Status
+from tidegate.dataplane.render import EVERYDAY_PROFILES, Rendered
 from tidegate.findings import Effect, Finding
 from tidegate.model import NodeSettings, Profile
 
@@ -194,6 +195,10 @@ class Configurer:
         """Put one configuration in force. Raises `KeeperError`."""
         rendered = self._rendered(node, profiles.values())
         begin = time.monotonic()
+        try:
+            render.write_files(self._state_dir, rendered.files)
+        except OSError as error:
+            raise KeeperFailed(f"cannot write what nginx reads: {error}") from error
         done = await self._keeper.configure(rendered)
         self._note(node, rendered, done.how, time.monotonic() - begin, missing)
         self._node, self._profiles = node, {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
@@ -202,6 +207,7 @@ class Configurer:
         if node == self.wanted_node:
             self._trouble.pop("SettingsRefused", None)
         try:
+            render.remove_files(self._state_dir, but=rendered.files)
             _memory.save(
                 self._state_dir, _memory.Memory(rendered.generation, node, tuple(self._profiles.values()))
             )
@@ -209,7 +215,7 @@ class Configurer:
             _log.warning("cannot remember the configuration", error=str(error))
 
     def _rendered(self, node: NodeSettings, profiles: Collection[Profile]) -> Rendered:
-        return render(node, profiles, self._installation, worker_user=worker_user())
+        return render.render(node, profiles, self._installation, worker_user=worker_user())
 
     async def _is_current(self) -> bool:
         """Tell whether nginx runs the very text that this program would write for what it has."""
@@ -258,4 +264,4 @@ def worker_user() -> str | None:
 
 
 def _words(profile: Profile) -> str:
-    return ", ".join(f"{key}={value}" for key, value in profile.values)
+    return ", ".join(f"{key}={str(value).partition(chr(10))[0]}" for key, value in profile.values)

@@ -88,6 +88,8 @@ class Route(msgspec.Struct, frozen=True, omit_defaults=True):
     """Id of the location profile; empty: the default one."""
     profile_before: str = msgspec.field(default="", name="q")
     """The profile to use by a worker of an older generation that does not know ``profile``."""
+    certificate: str = msgspec.field(default="", name="c")
+    """Id of the certificate that backends are shown; empty: none."""
     deny: str = ""
     """If not empty: every request is answered 503, and this is why (a protection that could not be understood)."""
     settings: dict[str, Any] = msgspec.field(default={}, name="o")

@@ -10,8 +10,8 @@ import msgspec
 class Profile(msgspec.Struct, frozen=True, order=True):
     """One distinct set of configuration-only settings, as overrides of the global ones.
 
-    ``values`` holds (profile key, value) pairs sorted by key; values are numbers, booleans or members of an enum,
-    never text of a user. Two routes with the same values share the profile.
+    ``values`` holds (profile key, value) pairs sorted by key; values are numbers, booleans, members of an enum, digests
+    or PEM written anew, never text of a user. Two routes with the same values share the profile.
     """
 
     values: tuple[tuple[str, int | bool | str], ...] = ()

@@ -40,8 +40,9 @@ def facts_of(key: str, value: bytes) -> Facts:
     if key[0] not in _NAMING:
         return _NONE
     match model.decode(key, value):
-        case model.Route(backend=backend, profile=profile):
-            return Facts((f"b/{backend}",) if backend else (), profile)
+        case model.Route(backend=backend, profile=profile, certificate=certificate):
+            targets = (f"b/{backend}" if backend else "", f"c/{certificate}" if certificate else "")
+            return Facts(tuple(target for target in targets if target), profile)
         case model.Backend(canary=canary):
             return Facts((f"b/{canary.backend}",)) if canary else _NONE
         case model.Host() as host:

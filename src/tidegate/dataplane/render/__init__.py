@@ -7,6 +7,14 @@ thousand. This room decides nothing: it lays out.
 
 from tidegate.dataplane.render._config import Rendered, render
 from tidegate.dataplane.render._default_certificate import ensure_default_certificate
+from tidegate.dataplane.render._files import remove_files, write_files
 from tidegate.dataplane.render._profiles import EVERYDAY_PROFILES
 
-__all__ = ["EVERYDAY_PROFILES", "Rendered", "ensure_default_certificate", "render"]
+__all__ = [
+    "EVERYDAY_PROFILES",
+    "Rendered",
+    "ensure_default_certificate",
+    "remove_files",
+    "render",
+    "write_files",
+]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.dataplane.install import Installation
-from tidegate.dataplane.render import _forwarding, _profiles, _protocols, _servers, _upstreams
+from tidegate.dataplane.render import _backend_tls, _forwarding, _profiles, _protocols, _servers, _upstreams
 from tidegate.model import NodeSettings, Profile
 
 LUA_FOLDER = Path(__file__).parents[1] / "lua"
@@ -31,6 +31,8 @@ class Rendered:
     """Twelve hex digits made of the content."""
     profiles: dict[str, int]
     """Ids of the location profiles, each with its largest body in bytes (0: no limit)."""
+    files: dict[str, str]
+    """Texts that nginx reads from files beside its configuration (``write_files``), by name."""
     listeners: tuple[tuple[str, int], ...]
     """Address and port of every TCP socket."""
     workers: int
@@ -51,18 +53,27 @@ def render(
     limits = {profile.id: _profiles.body_limit(profile, node) for profile in every}
     body = "\n".join(_lines(node, every, installation, worker_user))
     generation = hashlib.sha256(body.encode()).hexdigest()[:12]
-    protocols = {profile.id: name for profile in every if (name := _protocols.protocol_of(profile))}
-    text = body.replace(_INIT, _init(node, generation, limits, protocols)) + "\n"
+    text = body.replace(_INIT, _init(node, generation, limits, every)) + "\n"
     ports = (node.http_port, node.https_port, node.status_port)
     listeners = tuple((address, port) for port in ports for address in node.bind_addresses)
-    return Rendered(text, generation, limits, listeners, node.workers)
+    files = _backend_tls.files(every)
+    return Rendered(text, generation, limits, files, listeners, node.workers)
 
 
 _INIT = "init_by_lua_block { }"
 
 
-def _init(node: NodeSettings, generation: str, limits: dict[str, int], protocols: dict[str, str]) -> str:
-    spoken = ", ".join(f'["{id_}"] = "{name}"' for id_, name in protocols.items())
+def _is_secured(profile: Profile) -> bool:
+    return _protocols.protocol_of(profile) in {*_backend_tls.PROTOCOLS, "auto_http"}
+
+
+def _table(values: dict[str, str]) -> str:
+    return ", ".join(f'["{name}"] = "{value}"' for name, value in values.items())
+
+
+def _init(node: NodeSettings, generation: str, limits: dict[str, int], every: list[Profile]) -> str:
+    protocols = {profile.id: name for profile in every if (name := _protocols.protocol_of(profile))}
+    secured = {profile.id: _backend_tls.identity_of(profile) for profile in every if _is_secured(profile)}
     known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
     cidrs = ", ".join(f'"{cidr}"' for cidr in node.real_ip_cidrs if _forwarding.is_chained(node))
     return f"""init_by_lua_block {{
@@ -76,7 +87,8 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int], protocols
             makes_request_ids = {str(node.generate_request_id).lower()},
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
             profiles = {{ {known} }},
-            protocols = {{ {spoken} }},
+            protocols = {{ {_table(protocols)} }},
+            secured = {{ {_table(secured)} }},
         }}
     }}"""
 

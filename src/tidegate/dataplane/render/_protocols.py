@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from tidegate.dataplane.render import _forwarding
+from tidegate.dataplane.render import _backend_tls, _forwarding
 from tidegate.model import NodeSettings, Profile
 
 _MODULES: Final = {
@@ -53,8 +53,10 @@ def _spoken(profile: Profile, *, tls: bool) -> str:
     return protocol
 
 
-def _block_of(profile: Profile, protocol: str) -> str:  # noqa: ARG001
-    return f"{PLAIN}_{protocol}" if protocol else PLAIN
+def _block_of(profile: Profile, protocol: str) -> str:
+    name = f"{PLAIN}_{protocol}" if protocol else PLAIN
+    identity = _backend_tls.identity_of(profile)
+    return f"{name}_{identity}" if identity and protocol in _backend_tls.PROTOCOLS else name
 
 
 def module_of(profile: Profile) -> str:
@@ -83,6 +85,7 @@ def http_lines(node: NodeSettings) -> Iterator[str]:
             yield f"{module}_buffering {_switch(node.buffering)};"
             yield f"{module}_request_buffering {_switch(node.request_buffering)};"
             yield from _buffers(module, node, {})
+    yield from _backend_tls.http_lines()
     yield f"proxy_http_version {node.http_version};"
     yield "proxy_redirect off;"
     if node.grpc_buffer_size:
@@ -114,6 +117,8 @@ def location_lines(profile: Profile, node: NodeSettings, headers: Mapping[str, s
             case "http_version", ("1.0" | "1.1"):
                 if module == "proxy":
                     yield f"proxy_http_version {value};"
+            case name, _ if name.startswith("ssl_"):
+                pass
             case (
                 ("protocol" | "buffers_number" | "buffer_size" | "busy_buffers_size" | "max_temp_file_size"),
                 _,
@@ -121,6 +126,7 @@ def location_lines(profile: Profile, node: NodeSettings, headers: Mapping[str, s
                 pass
             case _:
                 raise ValueError(f"profile key {key!r} with value {value!r} has no directive")
+    yield from _backend_tls.location_lines(profile, module)
     if module != "grpc" and values.keys() & _SIZES:
         yield from _buffers(module, node, values)
 

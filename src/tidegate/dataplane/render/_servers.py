@@ -17,6 +17,11 @@ the head (400, 414 …) has no URI yet, without which there is no jump."""
 _RETRY_AFTER = 5
 """Seconds; about what a readiness probe takes to notice."""
 
+_VARIABLES = (
+    "jump_on", "location", "backend", "code", "script", "fresh_id", "ssl_certificate", "ssl_key", "ssl_name"
+)  # fmt: skip
+"""What the Lua side says to nginx, each with ``$tg_`` before it."""
+
 
 def _indented(lines: Iterable[str], by: int = 4) -> Iterator[str]:
     return (" " * by + line for line in lines)
@@ -66,7 +71,7 @@ def _routing(scheme: str) -> Iterator[str]:
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in ("jump_on", "location", "backend", "code", "script", "fresh_id"):
+    for name in _VARIABLES:
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"

@@ -52,6 +52,18 @@ def read(secret: Secret) -> Pair:
     return Pair(_certificate(chain, key), tuple(_oddities(chain)))
 
 
+def authorities(pem: bytes) -> str:
+    """Read a bundle of authorities; give it as PEM and nothing else. Raises ``Unacceptable``."""
+    if len(pem) > PEM_LIMIT:
+        raise Unacceptable(f"authorities of at most {PEM_LIMIT} bytes")
+    try:
+        found = x509.load_pem_x509_certificates(pem)
+    except (ValueError, UnsupportedAlgorithm):
+        raise Unacceptable("PEM certificates in ca.crt") from None
+    encoded = dict.fromkeys(certificate.public_bytes(serialization.Encoding.PEM) for certificate in found)
+    return b"".join(encoded).decode("ascii")
+
+
 def covers(names: Iterable[str], host: str) -> bool:
     """Say whether a certificate with these names is good for a host; a star stands for one whole label."""
     _, dot, rest = host.partition(".")

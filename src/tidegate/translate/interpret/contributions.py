@@ -11,6 +11,7 @@ import msgspec
 from tidegate.findings import Finding
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.model import Canary, PathKind, Profile
+from tidegate.translate.interpret.backend_tls import BackendTls
 from tidegate.translate.interpret.drafts import Balancing
 
 SlotKey = tuple[str, str]
@@ -92,6 +93,8 @@ class Shared(msgspec.Struct, frozen=True):
     protocol: str
     """Of the backends, as the annotation says; empty: as each Service says."""
     balancing: Balancing
+    backend_tls: BackendTls | None
+    """Wherever they speak TLS."""
     canary: Canary | None
     tls: tuple[TlsSection, ...]
     protects: bool = False

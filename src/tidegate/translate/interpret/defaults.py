@@ -23,6 +23,7 @@ _SHARED = Shared(
     service_upstream=False,
     protocol="",
     balancing=Balancing(),
+    backend_tls=None,
     canary=None,
     tls=(),
 )

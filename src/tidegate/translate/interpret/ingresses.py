@@ -9,7 +9,8 @@ from tidegate.guard import Unacceptable, names
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.store import View
 from tidegate.translate._options import Options
-from tidegate.translate.interpret import classes, reading
+from tidegate.translate.interpret import backend_tls, classes, reading
+from tidegate.translate.interpret.backend_tls import BackendTls
 from tidegate.translate.interpret.claims import Backing, ClaimReader, Context, fallbacks, without_collisions
 from tidegate.translate.interpret.contributions import (
     Claim,
@@ -104,7 +105,7 @@ class _Interpretation:
         return Contribution(
             ref=self._ref,
             source=self._ingress,
-            shared=self._shared(draft),
+            shared=self._shared(draft, before),
             claims=claims,
             hosts=frozenset() if draft.canary else hosts,
             by_rule=by_rule,
@@ -187,7 +188,12 @@ class _Interpretation:
         # The host for all others does not come from rules (reference g.5).
         return fallbacks(reader, backing, hosts - {"_"} if spec.rules else frozenset({"_"}))
 
-    def _shared(self, draft: Draft) -> Shared:
+    def _backend_tls(self, draft: Draft, before: Contribution | None) -> BackendTls | None:
+        earlier = before.shared.backend_tls if before else None
+        foreign = self._policy.cross_namespace
+        return backend_tls.read(self._ref, draft.parts, self._view, self._faults, earlier, foreign=foreign)
+
+    def _shared(self, draft: Draft, before: Contribution | None) -> Shared:
         metadata = self._ingress.metadata
         chosen = draft.service_upstream
         return Shared(
@@ -201,6 +207,7 @@ class _Interpretation:
             service_upstream=self._policy.service_upstream if chosen is None else chosen,
             protocol=draft.protocol,
             balancing=draft.balancing,
+            backend_tls=self._backend_tls(draft, before),
             canary=draft.canary,
             tls=self._tls(),
             protects=draft.protects,

@@ -183,6 +183,12 @@ KEYS: Final[tuple[Key, ...]] = (
         default=True,
         policy="strict_paths",
     ),
+    _flag(
+        "allow-cross-namespace-resources",
+        "Let annotations name Secrets of other namespaces.",
+        default=False,
+        policy="cross_namespace",
+    ),
     _flag("service-upstream", "Send requests to cluster IPs.", default=False, policy="service_upstream"),
     # Workers and connections
     Key("worker-processes", _WORKERS, None, "Worker processes.", node="workers"),
@@ -337,7 +343,7 @@ KEYS: Final[tuple[Key, ...]] = (
 
 BY_NAME: Final = {key.name: key for key in KEYS}
 
-ACCEPTED: Final = frozenset({"allow-cross-namespace-resources", "allow-snippet-annotations", "disable-ipv6"})
+ACCEPTED: Final = frozenset({"allow-snippet-annotations", "disable-ipv6", "proxy-ssl-location-only"})
 """Keys that are read elsewhere, or whose subject does not exist here yet."""
 
 NOT_YET: Final = _names(
@@ -360,7 +366,7 @@ NOT_YET: Final = _names(
     otel-service-name otlp-collector-host otlp-collector-port
     proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
     proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
-    proxy-ssl-location-only proxy-stream-next-upstream proxy-stream-next-upstream-timeout
+    proxy-stream-next-upstream proxy-stream-next-upstream-timeout
     proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout relative-redirects
     reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls ssl-dh-param
     ssl-early-data ssl-ecdh-curve ssl-reject-handshake ssl-session-cache ssl-session-ticket-key stream-access-log-path

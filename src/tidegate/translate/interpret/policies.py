@@ -15,5 +15,7 @@ class Policy(msgspec.Struct, frozen=True):
     """No annotation value may contain one (``annotation-value-word-blocklist``)."""
     strict_paths: bool = True
     service_upstream: bool = False
+    cross_namespace: bool = False
+    """Annotations may name Secrets and ConfigMaps of other namespaces (``allow-cross-namespace-resources``)."""
     deny: str = ""
     """If not empty: every route answers 503, because the ConfigMap asks for a protection that is not there."""

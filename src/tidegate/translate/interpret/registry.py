@@ -12,6 +12,7 @@ from tidegate.translate.interpret.declarations import Annotation, Data, InProfil
 from tidegate.translate.interpret.drafts import Draft
 from tidegate.translate.interpret.families import (
     access,
+    backend_tls,
     balancing,
     bodies,
     canaries,
@@ -31,6 +32,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *upstreams.ANNOTATIONS,
     *protocols.ANNOTATIONS,
     *balancing.ANNOTATIONS,
+    *backend_tls.ANNOTATIONS,
     *timeouts.ANNOTATIONS,
     *retries.ANNOTATIONS,
     *bodies.ANNOTATIONS,
@@ -60,6 +62,7 @@ DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.t
     "redirect",
     "rewrite_target",
     "upstream_vhost",
+    "backend_tls",
 }
 """Keys that may stand in ``Route.settings``."""
 

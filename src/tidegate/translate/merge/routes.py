@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tidegate.model import Cause, Profile, Route
+from tidegate.translate.interpret.backend_tls import BackendTls
 from tidegate.translate.interpret.contributions import FALLBACK, Claim, Contribution
 from tidegate.translate.interpret.families import protocols, templates
 from tidegate.translate.interpret.registry import NOT_FOR_CATCH_ALL
 from tidegate.translate.merge.emission import Emission
+from tidegate.translate.merge.identities import Identities
 
 
 def settings_of(contribution: Contribution, claim: Claim) -> dict[str, Any]:
@@ -24,12 +26,28 @@ def settings_of(contribution: Contribution, claim: Claim) -> dict[str, Any]:
     return settings
 
 
-def profile_of(contribution: Contribution, protocol: str) -> Profile:
+def profile_of(contribution: Contribution, claim: Claim, protocol: str) -> Profile:
     """Give the location profile of a route: what its Ingress says, with the protocol of its backend."""
-    profile = contribution.shared.profile
+    shared = contribution.shared
     if protocol in {"", protocols.HTTP}:
-        return profile
-    return Profile(tuple(sorted((*profile.values, ("protocol", protocol)))))
+        return shared.profile
+    more: dict[str, int | bool | str] = {"protocol": protocol}
+    if shared.backend_tls and protocol in protocols.OVER_TLS:
+        more |= shared.backend_tls.profile(_tls_name(shared.backend_tls, claim))
+    return Profile(tuple(sorted((*shared.profile.values, *more.items()))))
+
+
+def _tls_name(tls: BackendTls, claim: Claim) -> str:
+    return tls.name_for(claim.service, claim.backend.partition("/")[0])
+
+
+def _secured(contribution: Contribution, claim: Claim, profile: Profile) -> dict[str, str]:
+    """Say which identity the profile of a route over TLS has to have, and the name that the backend is taken for."""
+    found = {"id": str(dict(profile.values).get("ssl_identity", ""))}
+    tls = contribution.shared.backend_tls
+    if tls and (name := _tls_name(tls, claim)):
+        found["name"] = name
+    return found
 
 
 def _known_variables(claim: Claim) -> dict[str, str]:
@@ -50,13 +68,19 @@ class Routes:
         """Profiles in use, by id; the default one is not among them."""
         self.profiles_changed = False
         self._emission = emission
+        self._identities = Identities(emission)
         self._users: dict[str, int] = {}
         self._profile_of: dict[str, tuple[str, str]] = {}
         """Present and former profile of each route that has or had another than the default one."""
 
     def set(self, contribution: Contribution, claim: Claim, protocol: str, cause: Cause) -> None:
         """Write the route of a claim that won; its backend speaks ``protocol``."""
-        profile = profile_of(contribution, protocol)
+        shared = contribution.shared
+        profile = profile_of(contribution, claim, protocol)
+        settings = settings_of(contribution, claim)
+        tls = shared.backend_tls if protocol in protocols.OVER_TLS else None
+        if protocol in protocols.OVER_TLS:
+            settings["backend_tls"] = _secured(contribution, claim, profile)
         before = self._use(claim.route, profile)
         ref = claim.ingress
         route = Route(
@@ -69,14 +93,20 @@ class Routes:
             backend=claim.backend,
             profile=profile.id,
             profile_before=before,
-            deny=contribution.shared.deny,
-            settings=settings_of(contribution, claim),
+            certificate=self._shown(claim.route, tls, cause),
+            deny=shared.deny or (tls.fault if tls else ""),
+            settings=settings,
         )
         self._emission.set(f"r/{claim.route}", route, cause)
+
+    def _shown(self, route: str, tls: BackendTls | None, cause: Cause) -> str:
+        secret, certificate = (tls.secret, tls.certificate) if tls else ("", None)
+        return self._identities.use(route, secret, certificate, cause)
 
     def delete(self, route: str, cause: Cause) -> None:
         """Delete a route."""
         self._use(route, Profile(()))
+        self._identities.use(route, "", None, cause)
         self._profile_of.pop(route, None)
         self._emission.delete(f"r/{route}", cause)
 

@@ -19,6 +19,7 @@ local LATE = {
     require "tidegate.features.rewrite",
     require "tidegate.features.vhost",
     require "tidegate.features.script",
+    require "tidegate.features.backend_tls",
     require "tidegate.features.timeouts",
     require "tidegate.features.affinity",
 }
@@ -71,7 +72,7 @@ function _M.plan(entry, globals, draining)
         return value
     end
     local profile = known_profile(entry)
-    local plan = { protocol = profile and conf.protocols[profile] }
+    local plan = { profile_id = profile or "", protocol = conf.protocols[profile or ""] }
     plan.early = collect(EARLY, get, plan, entry)
     plan.late = collect(LATE, get, plan, entry)
     plan.profile = profile and "@p_" .. profile

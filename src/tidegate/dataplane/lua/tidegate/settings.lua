@@ -4,6 +4,7 @@ local _M = {
     generation = "",        -- id of the configuration
     profiles = {},          -- location profile id -> largest body in bytes, 0 for no limit
     protocols = {},         -- location profile id -> protocol of the backend, where it is not HTTP
+    secured = {},           -- those of them over TLS -> the identity for which its connections are kept
     https_port = 443,
     trusts_forwarded = false,   -- X-Forwarded-Proto of trusted peers decides the effective scheme
     is_chained = false,         -- the address comes from the PROXY protocol, then from a header
