@@ -1,7 +1,7 @@
 -- TLS towards the backend (`backend-protocol`, `proxy-ssl-*`): the certificate that it is shown and the name that it has to
 -- have go to nginx in variables.
 --
--- A connection is kept for the next request of the same identity, in an upstream block of its own. So a request must never go
+-- A connection is kept for the next request of the same identity, in an upstream block of its own. So a request must not go
 -- through the location of another one, nor without TLS where its Ingress asks for it: a worker of an older configuration,
 -- which lacks the location, refuses.
 
