@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.dataplane.install import Installation
@@ -31,11 +31,11 @@ class Rendered:
     """Twelve hex digits made of the content."""
     profiles: dict[str, int]
     """Ids of the location profiles, each with its largest body in bytes (0: no limit)."""
-    files: dict[str, str]
-    """Texts that nginx reads from files beside its configuration (``write_files``), by name."""
     listeners: tuple[tuple[str, int], ...]
     """Address and port of every TCP socket."""
     workers: int
+    files: dict[str, str] = field(default_factory=dict)
+    """Texts that nginx reads from files beside its configuration (``write_files``), by name."""
 
 
 def render(
@@ -57,7 +57,7 @@ def render(
     ports = (node.http_port, node.https_port, node.status_port)
     listeners = tuple((address, port) for port in ports for address in node.bind_addresses)
     files = _backend_tls.files(every)
-    return Rendered(text, generation, limits, files, listeners, node.workers)
+    return Rendered(text, generation, limits, listeners, node.workers, files)
 
 
 _INIT = "init_by_lua_block { }"
