@@ -69,6 +69,7 @@ def service(
     cluster_ip: str | None = None,
     external_name: str | None = None,
     app_protocol: str = "",
+    protocol: str | None = None,
 ) -> Manifest:
     """Give a Service; a port is a number, or (name, number), or (name, number, target port)."""
     spec = _some(
@@ -77,7 +78,8 @@ def service(
             "externalName": external_name,
             "clusterIP": cluster_ip,
             "ports": [
-                _port(p) | ({"appProtocol": app_protocol} if app_protocol else {}) for p in ports or (80,)
+                _some({**_port(p), "appProtocol": app_protocol or None, "protocol": protocol})
+                for p in ports or (80,)
             ],
         }
     )
@@ -100,6 +102,7 @@ def endpoint_slice(
     namespace: str = "default",
     ready: Mapping[str, bool] | None = None,
     draining: Iterable[str] = (),
+    protocol: str = "TCP",
 ) -> Manifest:
     """Give an EndpointSlice of a Service; ``port`` is one unnamed port, or a map of names to numbers.
 
@@ -117,7 +120,7 @@ def endpoint_slice(
         {"labels": {"kubernetes.io/service-name": service_name}},
         addressType="IPv4",
         endpoints=endpoints,
-        ports=[_some({"name": n, "port": p, "protocol": "TCP"}) for n, p in named.items()],
+        ports=[_some({"name": n, "port": p, "protocol": protocol}) for n, p in named.items()],
     )
 
 

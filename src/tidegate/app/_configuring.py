@@ -20,10 +20,18 @@ import msgspec
 import structlog
 
 from tidegate.app import _memory
+from tidegate.app._taken_ports import TakenPorts
 from tidegate.dataplane import render
 from tidegate.dataplane.delta import Queue, Reloads, trials
 from tidegate.dataplane.install import Installation
-from tidegate.dataplane.push import ConfigurationRefused, KeeperClient, KeeperError, KeeperFailed, Status
+from tidegate.dataplane.push import (
+    ConfigurationRefused,
+    KeeperClient,
+    KeeperError,
+    KeeperFailed,
+    PortInUse,
+    Status,
+)
 from tidegate.dataplane.render import EVERYDAY_PROFILES, Rendered
 from tidegate.findings import Effect, Finding
 from tidegate.model import NodeSettings, Profile
@@ -66,6 +74,7 @@ class Configurer:
         self._node: NodeSettings | None = None
         self._profiles: dict[str, Profile] = {}
         self._refused_node: NodeSettings | None = None
+        self._taken = TakenPorts()
         self._refused: dict[str, str] = {}
         self._trouble: dict[str, Finding] = {}
         self.wanted_node = NodeSettings()
@@ -80,7 +89,7 @@ class Configurer:
 
     def findings(self) -> tuple[Finding, ...]:
         """Say what nginx does not take."""
-        return tuple(self._trouble.values())
+        return (*self._trouble.values(), *self._taken.findings())
 
     @property
     def node(self) -> NodeSettings:
@@ -98,7 +107,7 @@ class Configurer:
     async def begin(self, fallback: NodeSettings) -> None:
         """Configure for the first time in this process, at once. Raises `KeeperError` if nothing can serve."""
         missing = {name: ("",) for name in self.wanted_profiles if name not in self._profiles}
-        if self._node == self.wanted_node and not missing and await self._is_current():
+        if self._node == self._possible_node and not missing and await self._is_current():
             return
         await self._change(missing, patient=False)
         if self._node is None:
@@ -111,9 +120,8 @@ class Configurer:
             now = time.monotonic()
             missing = self._queue.missing_profiles()
             wait = self._reloads.wait(missing, now, settings=self._has_new_settings())
-            if wait is not None:
-                wait = max(wait, self._retry_at - now)
-            if wait is not None and wait <= 0:
+            wait = self._taken.wait(now) if wait is None else max(wait, self._retry_at - now)
+            if wait is not None and wait <= 0 and (missing or self._has_new_settings()):
                 self._reloads.spend(missing, now)
                 await self._change(missing, patient=True)
                 continue
@@ -124,8 +132,13 @@ class Configurer:
 
     # --- changing -------------------------------------------------------------------------------------------
 
+    @property
+    def _possible_node(self) -> NodeSettings:
+        """What is wanted, but for ports that belong to other processes."""
+        return self._taken.without(self.wanted_node, time.monotonic())
+
     def _has_new_settings(self) -> bool:
-        return self.wanted_node not in (self._node, self._refused_node)
+        return self._possible_node not in (self._node, self._refused_node)
 
     def _needed(self) -> dict[str, Profile]:
         """Give the profiles that routes want, and those that routes in force still use; not those refused."""
@@ -136,13 +149,16 @@ class Configurer:
 
     async def _change(self, missing: Mapping[str, Collection[str]], *, patient: bool) -> None:
         """Put what is wanted in force, as far as nginx takes it."""
-        node = self.wanted_node if self.wanted_node != self._refused_node else self.node
+        node = self._possible_node if self._possible_node != self._refused_node else self.node
         try:
             try:
                 await self._put(node, self._needed(), missing)
             except ConfigurationRefused as refusal:
                 await self._change_in_parts(node, missing, refusal)
         except KeeperError as error:
+            if isinstance(error, PortInUse) and self._taken.note(error, node, time.monotonic()):
+                await self._change(missing, patient=patient)
+                return
             if not patient:
                 raise
             self._retry_at = time.monotonic() + _RETRY
@@ -202,9 +218,11 @@ class Configurer:
         done = await self._keeper.configure(rendered)
         self._note(node, rendered, done.how, time.monotonic() - begin, missing)
         self._node, self._profiles = node, {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
+        self._taken.settle(node)
+        self._taken.keep_only(self.wanted_node)
         self._queue.know_profiles(rendered.profiles)
         self.on_change()
-        if node == self.wanted_node:
+        if node == self._possible_node:
             self._trouble.pop("SettingsRefused", None)
         try:
             render.remove_files(self._state_dir, but=rendered.files)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SLICE = 20
 """Findings that are placed before others get their turn."""
 
-_KINDS = {"h": "hosts", "r": "routes", "b": "backends", "t": "tls_hosts", "c": "certificates"}
+_KINDS = {"h": "hosts", "r": "routes", "b": "backends", "t": "tls_hosts", "c": "certificates", "p": "targets"}
 
 
 def answers(gateway: Gateway) -> Mapping[str, Answer]:

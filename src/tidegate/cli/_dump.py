@@ -59,7 +59,8 @@ class RouteRow(msgspec.Struct, frozen=True):
 
 
 def routes(entries: Entries) -> Iterator[RouteRow]:
-    """Give every rule of every host, and the default backends."""
+    """Give every rule of every host, the default backends, and what is sent on as it is."""
+    yield from _streams(entries)
     for key in sorted(key for key in entries if key.startswith("h/")):
         host, name = entries[key], key.split("/", 2)[2]
         if not isinstance(host, model.Host):
@@ -69,6 +70,30 @@ def routes(entries: Entries) -> Iterator[RouteRow]:
             yield _row(entries, name, kind, rule.path, rule.route)
         if host.fallback:
             yield _row(entries, name, "Default", "", host.fallback)
+
+
+_KINDS = {"tcp": "TCP", "udp": "UDP", "sni": "Passthrough"}
+
+
+def _streams(entries: Entries) -> Iterator[RouteRow]:
+    for key in sorted(key for key in entries if key.startswith("p/")):
+        found = entries[key]
+        kind, _, name = key.removeprefix("p/").partition("/")
+        if isinstance(found, model.Target):
+            yield RouteRow(
+                host=name if kind == "sni" else f":{name}",
+                kind=_KINDS.get(kind, kind),
+                path="",
+                route="",
+                ingress="",
+                service=f"{found.service}:{found.port}",
+                backend=f"{found.namespace}/{found.service}/{found.port}",
+                endpoints=len(found.endpoints),
+                canary="",
+                profile="",
+                denied="",
+                settings={},
+            )
 
 
 def _row(entries: Entries, host: str, kind: str, path: str, route_id: str) -> RouteRow:
@@ -127,6 +152,18 @@ def backends(entries: Entries) -> Iterator[BackendRow]:
             cookie=found.affinity.name if found.affinity else "",
             canary=msgspec.to_builtins(found.canary) if found.canary else None,
         )
+    for key in sorted(key for key in entries if key.startswith("p/")):
+        target = entries[key]
+        if isinstance(target, model.Target):
+            yield BackendRow(
+                backend=f"{target.namespace}/{target.service}/{target.port} ({key[2:]})",
+                algorithm="round_robin",
+                endpoints=[address(e) for e in target.endpoints],
+                draining=[],
+                hash_by="",
+                cookie="",
+                canary=None,
+            )
 
 
 def _hash_key(hash_by: model.HashBy) -> str:

@@ -33,15 +33,13 @@ def _verdict(decision: Decision) -> Text:
             lines = [f"The gateway answers {decision.status} with Location: {decision.location}"]
         case Answer.STATUS:
             lines = [f"The gateway answers {decision.status}"]
+        case Answer.PASSTHROUGH:
+            lines = [f"The TLS connection goes to {decision.backend} as it is", _endpoints(decision)]
         case _:
             lines = [
                 f"Sent to backend {decision.backend} as {decision.upstream_uri}, Host: {decision.upstream_host}"
             ]
-            shown = [_dump.address(endpoint) for endpoint in decision.endpoints[:_SHOWN]]
-            more = len(decision.endpoints) - len(shown)
-            lines.append(
-                f"Endpoints ({decision.algorithm}): {' '.join(shown)}{f' and {more} more' if more else ''}"
-            )
+            lines.append(_endpoints(decision))
     if decision.canary is not None:
         lines.append(f"Canary {decision.canary.backend}: {decision.canary.reason}")
     if decision.route is not None:
@@ -57,6 +55,13 @@ def _verdict(decision: Decision) -> Text:
             "Captures: " + "  ".join(f"${n}={text!r}" for n, text in enumerate(decision.captures, 1))
         )
     return Text("\n".join(lines))
+
+
+def _endpoints(decision: Decision) -> str:
+    shown = [_dump.address(endpoint) for endpoint in decision.endpoints[:_SHOWN]]
+    more = len(decision.endpoints) - len(shown)
+    how = f" ({decision.algorithm})" if decision.algorithm else ""
+    return f"Endpoints{how}: {' '.join(shown) or 'none'}{f' and {more} more' if more else ''}"
 
 
 def _settings(decision: Decision) -> list[tuple[object, ...]]:

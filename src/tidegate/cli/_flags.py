@@ -46,6 +46,12 @@ class ObjectFlags:
     """Gets what no rule matches, namespace/name."""
     default_ssl_certificate: t.Qualified = ""
     """Secret of the certificate for hosts without one, namespace/name."""
+    tcp_services_configmap: t.Qualified = ""
+    """ConfigMap of TCP services, namespace/name: port to namespace/service:port."""
+    udp_services_configmap: t.Qualified = ""
+    """ConfigMap of UDP services, namespace/name."""
+    enable_ssl_passthrough: bool = False
+    """TLS for hosts with the annotation ssl-passthrough goes to the backend as it is."""
     disable_svc_external_name: bool = False
     """Services of type ExternalName have no endpoints."""
     allow_loopback_endpoints: bool | None = None
@@ -98,7 +104,6 @@ class LaterFlags:
     election_id: str = "ingress-controller-leader"
     election_ttl: t.Duration = 30.0
     disable_leader_election: bool = False
-    enable_ssl_passthrough: bool = False
     ssl_passthrough_proxy_port: t.Port = 442
     enable_ssl_chain_completion: bool = False
     enable_topology_aware_routing: bool = False
@@ -129,8 +134,6 @@ class LaterFlags:
     max_buckets: t.Count = 100
     exclude_socket_metrics: t.Words = ()
     monitor_max_batch_size: t.Count = 10000
-    tcp_services_configmap: t.Qualified = ""
-    udp_services_configmap: t.Qualified = ""
     maxmind_license_key: str = ""
     maxmind_mirror: str = ""
     maxmind_edition_ids: t.Words = ("GeoLite2-City", "GeoLite2-ASN")

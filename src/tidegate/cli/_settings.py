@@ -37,6 +37,9 @@ def translation(flags: ObjectFlags) -> translate.Options:
         default_backend_service=flags.default_backend_service,
         default_ssl_certificate=flags.default_ssl_certificate,
         configmap=flags.configmap,
+        tcp_services=flags.tcp_services_configmap,
+        udp_services=flags.udp_services_configmap,
+        node=NodeSettings(passthrough=flags.enable_ssl_passthrough),
     )
 
 
@@ -47,7 +50,9 @@ def options(node: NodeFlags, objects: ObjectFlags, later: LaterFlags, state_dir:
     return Options(
         folder=folder,
         state_dir=(state_dir or default_state_dir()).absolute(),
-        translation=replace(translation(objects), node=_node(node)),
+        translation=replace(
+            translation(objects), node=_node(node, passthrough=objects.enable_ssl_passthrough)
+        ),
         shutdown_grace=float(node.shutdown_grace_period),
         post_shutdown_grace=float(node.post_shutdown_grace_period),
     )
@@ -73,7 +78,7 @@ def _exclude(objects: ObjectFlags, later: LaterFlags) -> None:
         raise WrongUse("--publish-service and --publish-status-address exclude each other")
 
 
-def _node(flags: NodeFlags) -> NodeSettings:
+def _node(flags: NodeFlags, *, passthrough: bool) -> NodeSettings:
     ports = {
         "--http-port": flags.http_port,
         "--https-port": flags.https_port,
@@ -87,6 +92,7 @@ def _node(flags: NodeFlags) -> NodeSettings:
         https_port=flags.https_port,
         status_port=flags.status_port,
         bind_addresses=bind_addresses(),
+        passthrough=passthrough,
         access_log=_access_log(flags.access_log),
         store_bytes=flags.store_size,
         workers=default_workers(),

@@ -41,7 +41,7 @@ def _cells(row: _dump.BackendRow) -> tuple[object, ...]:
     shown = row.endpoints[:_SHOWN]
     more = len(row.endpoints) - len(shown)
     text = " ".join(shown) + (f" and {more} more" if more else "")
-    endpoints = Text(text) if shown else Text("none: answers 503", style="red")
+    endpoints = Text(text) if shown else Text("none", style="red")
     canary = " ".join(f"{key}={value}" for key, value in (row.canary or {}).items())
     if row.draining:
         endpoints.append(f", draining: {' '.join(row.draining[:_SHOWN])}", style="dim")

@@ -11,6 +11,7 @@ an entry when a request first asks for it.
     b/<backend id>            Backend    endpoints, and a canary beside them
     t/<host>                  TlsHost    which certificate answers for a server name
     c/<certificate id>        Certificate
+    p/tcp/<port>              Target     where connections of a TCP service go; p/udp/<port> and p/sni/<host> alike
     o/<kind>/<ns>/<name>      (raw JSON) last good version of an object; kept on disk, never sent to nginx
     s/<name>                  State      facts about the node itself (ready)
 
@@ -36,12 +37,13 @@ from tidegate.model._entries import (
     Rule,
     Settings,
     State,
+    Target,
     TlsHost,
     decode,
     encode,
     is_for_nginx,
 )
-from tidegate.model._node import NodeSettings
+from tidegate.model._node import NodeSettings, StreamPort
 from tidegate.model._profiles import Profile
 
 __all__ = [
@@ -66,6 +68,8 @@ __all__ = [
     "Rule",
     "Settings",
     "State",
+    "StreamPort",
+    "Target",
     "TlsHost",
     "decode",
     "encode",

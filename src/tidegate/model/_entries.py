@@ -191,6 +191,20 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"Certificate({self.fingerprint[:16]}, names={self.names})"
 
 
+class Target(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where connections go as they are: of a TCP or UDP service, or of a host whose TLS is passed through.
+
+    Keys ``p/tcp/<port>``, ``p/udp/<port>``, ``p/sni/<host>``.
+    """
+
+    namespace: str = msgspec.field(default="", name="ns")
+    service: str = msgspec.field(default="", name="svc")
+    port: str = ""
+    """Of the Service."""
+    endpoints: tuple[Endpoint, ...] = msgspec.field(default=(), name="e")
+    """Sorted by address and port, each once; without any, connections are closed at once."""
+
+
 class Settings(msgspec.Struct, frozen=True, omit_defaults=True):
     """Effective global settings. Key ``g``."""
 
@@ -206,7 +220,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     value: bool = False
 
 
-Entry = Settings | Host | Bucket | Route | Backend | TlsHost | Certificate | State
+Entry = Settings | Host | Bucket | Route | Backend | TlsHost | Certificate | Target | State
 
 _KINDS: dict[str, type[Entry]] = {
     "g": Settings,
@@ -216,6 +230,7 @@ _KINDS: dict[str, type[Entry]] = {
     "b": Backend,
     "t": TlsHost,
     "c": Certificate,
+    "p": Target,
     "s": State,
 }
 _DECODERS: dict[str, msgspec.json.Decoder[Entry]] = {k: msgspec.json.Decoder(t) for k, t in _KINDS.items()}

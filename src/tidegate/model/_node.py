@@ -5,6 +5,23 @@ from __future__ import annotations
 import msgspec
 
 
+class StreamPort(msgspec.Struct, frozen=True, order=True):
+    """A port whose connections, or datagrams, go to a Service as they are."""
+
+    protocol: str
+    """``tcp`` or ``udp``."""
+    port: int
+    decode: bool = False
+    """Clients begin with a PROXY header. TCP only."""
+    encode: bool = False
+    """The backend gets a PROXY header. TCP only."""
+
+    @property
+    def target(self) -> str:
+        """Give the name of its entry."""
+        return f"p/{self.protocol}/{self.port}"
+
+
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Typed values; nothing here is text of a tenant. Sizes in bytes, times in seconds unless the name says otherwise.
 
@@ -82,6 +99,24 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     forwarded_host_header: str = "X-Forwarded-Host"
     original_uri_header: bool = False
     generate_request_id: bool = True
+
+    # TCP and UDP services, and TLS that is passed through
+    stream_ports: tuple[StreamPort, ...] = ()
+    """Sorted; none is a port of the gateway itself."""
+    passthrough: bool = False
+    """The TLS port may pass connections through (``--enable-ssl-passthrough``)."""
+    passthrough_hosts: tuple[str, ...] = ()
+    """Sorted DNS names that passed the guard, without wildcards; of no effect unless ``passthrough``."""
+    service_timeout: int = 600
+    """Seconds between two reads or writes of such a connection."""
+    service_responses: int = 1
+    """Datagrams that answer one of a client; 0: none."""
+    service_retries: bool = True
+    """Another endpoint is tried when one cannot be connected to."""
+    service_tries: int = 3
+    """Endpoints to try, the first included; 0: all."""
+    service_tries_timeout: int = 600
+    """Seconds for all tries; 0: no limit."""
 
     # TLS
     ssl_protocols: tuple[str, ...] = ("TLSv1.2", "TLSv1.3")

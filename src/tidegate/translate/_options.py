@@ -29,5 +29,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     default_backend_service: str = ""
     default_ssl_certificate: str = ""
     configmap: str = "ingress-nginx/ingress-nginx-controller"
+    tcp_services: str = ""
+    """ConfigMap of TCP services."""
+    udp_services: str = ""
     node: NodeSettings = NodeSettings()
     """What the flags decide about the node; the ConfigMap's keys are laid over it."""

@@ -22,6 +22,7 @@ from tidegate.translate.units import globals as single
 from tidegate.translate.units import workshop
 from tidegate.translate.units.backends import Backends
 from tidegate.translate.units.ingresses import Ingresses
+from tidegate.translate.units.streams import Streams
 from tidegate.translate.units.tls import Certificates
 from tidegate.translate.units.workshop import Workshop
 
@@ -42,11 +43,14 @@ class Translator:
         self._certificates = Certificates(shop, last_good or {})
         self._ingresses = Ingresses(shop, last_good or {})
         self._configuration = single.Configuration(shop)
+        self._streams = Streams(shop)
         self._default_backend = single.DefaultBackend(shop)
         self._last_node: NodeSettings | None = None
         self._last_names: frozenset[str] = frozenset()
         shop.wake(single.CONFIGURATION_UNIT, FLAGS)
         shop.wake(single.DEFAULT_BACKEND_UNIT, FLAGS)
+        for unit in self._streams.units():
+            shop.wake(unit, FLAGS)
         if (default := self._certificates.default) is not None:
             shop.wake(Ref(workshop.CERTIFICATE, default.namespace, default.name), FLAGS)
 
@@ -65,12 +69,12 @@ class Translator:
     @property
     def node(self) -> NodeSettings:
         """The node settings."""
-        return self._configuration.node
+        return self._streams.over(self._configuration.node)
 
     @property
     def names(self) -> frozenset[str]:
         """DNS names whose addresses are wanted (``apply_resolved``)."""
-        return self._backends.wanted_names
+        return self._backends.wanted_names | self._streams.wanted_names
 
     @property
     def pending(self) -> int:
@@ -101,8 +105,11 @@ class Translator:
         for ref, resource in changes:
             cause = cause_of(ref, self._shop.store.get(ref), resource)
             for fact in self._shop.store.put(ref, resource):
-                for unit in [u for u in self._shop.readers.of(fact) if u.kind == workshop.BACKEND]:
-                    self._backends.build(unit.name, cause)
+                for unit in list(self._shop.readers.of(fact)):
+                    if unit.kind == workshop.BACKEND:
+                        self._backends.build(unit.name, cause)
+                    elif unit.kind == workshop.TARGET:
+                        self._streams.build(unit.name, cause)
         return self._work()
 
     def apply_resolved(self, name: str, addresses: tuple[str, ...] | None) -> None:
@@ -140,6 +147,10 @@ class Translator:
         match unit.kind:
             case workshop.BACKEND:
                 self._backends.build(unit.name, cause)
+            case workshop.TARGET:
+                self._streams.build(unit.name, cause)
+            case workshop.SERVICES:
+                self._streams.read(unit.name, cause)
             case workshop.CERTIFICATE:
                 self._certificates.read(Ref("Secret", unit.namespace, unit.name), cause)
             case workshop.TLS:
@@ -171,6 +182,9 @@ class Translator:
         hosts, merger.touched_tls = merger.touched_tls, {}
         for host, cause in hosts.items():
             self._certificates.choose(host, cause)
+        passed, merger.touched_passthrough = merger.touched_passthrough, {}
+        for host, cause in passed.items():
+            self._streams.build(f"sni/{host}", cause)
 
     def _work(self) -> Work:
         changes, causes = self._shop.emission.take()

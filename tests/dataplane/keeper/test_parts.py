@@ -148,6 +148,42 @@ def test_both_families_can_have_one_port() -> None:
     sockets.keep_only([])
 
 
+def test_each_worker_has_a_socket_for_the_datagrams_of_a_port() -> None:
+    """They share the port; a successor that takes them over tells them apart, and finds each once."""
+    port = free_port()
+    keys = [("127.0.0.1", port, n) for n in range(3)]
+    sockets, later = _sockets.Sockets(), _sockets.Sockets()
+    sockets.open(keys)
+    own = _adoption.listening_sockets(os.getpid())
+    later.adopt([*own, *_adoption.listening_sockets(os.getpid())])
+    assert later.has(keys)
+    assert not later.has([("127.0.0.1", port, 3)])
+    sockets.keep_only([])
+    later.keep_only(keys[:1])
+    assert len(later.descriptors(keys)) == 1
+    later.keep_only([])
+
+
+def test_a_port_of_datagrams_that_is_taken_names_its_holder() -> None:
+    """As for connections."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse, match=f"port {port}"):
+            _sockets.Sockets().open([("127.0.0.1", port, 0)])
+
+
+def test_another_number_of_workers_needs_another_nginx_where_datagrams_are_taken() -> None:
+    """For each has a socket of its own."""
+    request = {**REQUEST, "datagrams": [["127.0.0.1", 53]]}
+    one, two = (from_request({**request, "workers": n}, b"") for n in (1, 2))
+    assert not one.reloads_to(two)
+    assert from_request({**REQUEST, "workers": 1}, b"").reloads_to(
+        from_request({**REQUEST, "workers": 2}, b"")
+    )
+    assert [len(c.sockets) for c in (one, two)] == [2, 3]
+
+
 def test_a_process_is_told_from_a_later_one_with_its_number() -> None:
     """A number alone is not trusted, and a zombie is not alive."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:

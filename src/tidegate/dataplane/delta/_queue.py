@@ -30,7 +30,7 @@ MOST_BYTES: Final = 256 * 1024
 """Bytes of the values of one delta, for the same reason."""
 
 _ENDPOINT_KINDS: Final = ("EndpointSlice ", "Endpoints ")
-_ORDER: Final = {kind: place for place, kind in enumerate("ogcbrmhts")}
+_ORDER: Final = {kind: place for place, kind in enumerate("ogcpbrmhts")}
 """What is named stands before what names it; the fact that the node is ready stands last."""
 
 
@@ -119,7 +119,7 @@ class Queue:
                 self._add({key: Change(value, cause, facts)}, Urgency.RESYNC)
 
     def _is_urgent(self, key: str, cause: Cause) -> bool:
-        return key[0] == "b" and key in self._in_force and cause.object.startswith(_ENDPOINT_KINDS)
+        return key[0] in "bp" and key in self._in_force and cause.object.startswith(_ENDPOINT_KINDS)
 
     def _add(self, changes: Mapping[str, Change], urgency: Urgency) -> None:
         others: dict[int, Group] = {}
@@ -218,7 +218,7 @@ class Queue:
 
     def _park_for_profile(self, group: Group) -> None:
         # Backends and certificates do not wait with it: alone they change nothing, or they are urgent.
-        ahead = {k: c for k, c in group.changes.items() if k[0] in "bc" and c.value is not None}
+        ahead = {k: c for k, c in group.changes.items() if k[0] in "bcp" and c.value is not None}
         self._waiting.park(group, Parked.PROFILE)
         if ahead:
             self._waiting.split(group, ahead, self._next_id())

@@ -19,7 +19,7 @@ _SYS_PIDFD_GETFD = 438
 
 
 def listening_sockets(pid: int) -> list[socket.socket]:
-    """Give duplicates of the TCP sockets on which a process listens. Raises ``OSError`` if that is not allowed."""
+    """Give duplicates of the sockets on which a process listens. Raises ``OSError`` if that is not allowed."""
     wanted = _procfs.listening_inodes()
     pidfd = os.pidfd_open(pid)
     found: list[socket.socket] = []

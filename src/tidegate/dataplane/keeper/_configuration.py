@@ -11,7 +11,7 @@ import msgspec
 
 from tidegate.dataplane.journal import files
 from tidegate.dataplane.keeper._faults import Malformed
-from tidegate.dataplane.keeper._sockets import Address, normal
+from tidegate.dataplane.keeper._sockets import Address, Key, normal
 
 _SHARED_DICT = re.compile(r"^\s*lua_shared_dict\s+(\S+)\s+(\S+?)\s*;", re.MULTILINE)
 _SHUTDOWN = re.compile(r"^\s*worker_shutdown_timeout\s+(\d+)(ms|s|m|h)?\s*;", re.MULTILINE)
@@ -31,8 +31,16 @@ class Configuration(msgspec.Struct, frozen=True):
     workers: int
     text: str
     """Of nginx.conf."""
+    datagrams: tuple[Address, ...] = ()
+    """Where datagrams are taken."""
     instance: int = 0
     """Number of the instance that runs it."""
+
+    @property
+    def sockets(self) -> tuple[Key, ...]:
+        """Give every socket that nginx inherits: one for each listener, and for datagrams one for each worker."""
+        numbered = ((host, port, n) for host, port in self.datagrams for n in range(self.workers))
+        return (*self.listeners, *numbered)
 
     @property
     def memory(self) -> frozenset[tuple[str, str]]:
@@ -47,7 +55,7 @@ class Configuration(msgspec.Struct, frozen=True):
 
     def reloads_to(self, other: Configuration) -> bool:
         """Tell whether a running nginx can take `other` by a reload, without losing its shared memory."""
-        return set(self.listeners) == set(other.listeners) and self.memory == other.memory
+        return set(self.sockets) == set(other.sockets) and self.memory == other.memory
 
 
 class _Request(msgspec.Struct):
@@ -55,6 +63,7 @@ class _Request(msgspec.Struct):
     profiles: dict[str, int]
     listeners: list[Address]
     workers: int
+    datagrams: list[Address] = []
 
 
 def from_request(header: Mapping[str, Any], payload: bytes) -> Configuration:
@@ -62,12 +71,15 @@ def from_request(header: Mapping[str, Any], payload: bytes) -> Configuration:
     try:
         request = msgspec.convert(header, _Request)
         listeners = tuple(dict.fromkeys(normal(address) for address in request.listeners))
+        datagrams = tuple(dict.fromkeys(normal(address) for address in request.datagrams))
         text = payload.decode()
     except (msgspec.ValidationError, OSError, ValueError) as e:
         raise Malformed(f"configure: {e}") from e
     if not listeners or request.workers < 1:
         raise Malformed("configure: there must be a listener and a worker")
-    return Configuration(str(request.generation), listeners, request.profiles, request.workers, text)
+    return Configuration(
+        str(request.generation), listeners, request.profiles, request.workers, text, datagrams
+    )
 
 
 def load(path: Path) -> Configuration | None:

@@ -88,7 +88,7 @@ class Engine:
                 await self.start(wanted)
                 return How.STARTED
             status = await self.status()
-            if set(self.configuration.listeners) == set(wanted.listeners):
+            if set(self.configuration.sockets) == set(wanted.sockets):
                 if str(status.generation) == wanted.generation:
                     self._keep(wanted, self.running)
                     return How.UNCHANGED
@@ -118,14 +118,14 @@ class Engine:
         Raises `Fault`.
         """
         self._look_for_orphans()
-        if self.orphans and not self.sockets.has(wanted.listeners):
+        if self.orphans and not self.sockets.has(wanted.sockets):
             self._relieve()
-            await self.sockets.open_once_free(wanted.listeners, _FREE_SECONDS)
-        self.sockets.open(wanted.listeners)
+            await self.sockets.open_once_free(wanted.sockets, _FREE_SECONDS)
+        self.sockets.open(wanted.sockets)
         async with self.hold:
             self._take(await self._launch(wanted), wanted)
             await until_leaving(self._relieve(), _LEAVING_SECONDS)
-        self.sockets.keep_only(wanted.listeners)
+        self.sockets.keep_only(wanted.sockets)
 
     def _look_for_orphans(self) -> None:
         """Find the workers that the current instance's dead master left behind; they go on serving."""
@@ -156,7 +156,7 @@ class Engine:
             number,
             folder,
             wanted,
-            self.sockets.descriptors(wanted.listeners),
+            self.sockets.descriptors(wanted.sockets),
             version,
             give_up=lambda: self.ending,
         )
@@ -193,7 +193,7 @@ class Engine:
     # --- reload ---------------------------------------------------------------------------------------------
 
     async def _reload(self, instance: Instance, status: NginxStatus, wanted: Configuration) -> None:
-        await self.nginx.test(wanted.text, self.sockets.descriptors(wanted.listeners))
+        await self.nginx.test(wanted.text, self.sockets.descriptors(wanted.sockets))
         old = set(instance.look_at_workers())
         before, mark = read_text(instance.folder), self.nginx.error_log.mark()
         write_text(instance.folder, wanted.text)
@@ -226,16 +226,16 @@ class Engine:
         if self.records.journal.behind and not behind:
             raise Fault("a new nginx would not have all that is in force: the disk lacks some of it")
         previous = self.configuration or wanted
-        if not self.sockets.has(previous.listeners):
+        if not self.sockets.has(previous.sockets):
             return await self._replace(old, wanted)
-        self.sockets.open(wanted.listeners)
+        self.sockets.open(wanted.sockets)
         try:
             async with self.hold:
                 self._take(await self._launch(wanted), wanted)
                 # Until the old workers take no new connections, a push would not be in force everywhere.
                 await until_leaving(self.retire(old), _LEAVING_SECONDS)
         finally:
-            self.sockets.keep_only((self.configuration or wanted).listeners)
+            self.sockets.keep_only((self.configuration or wanted).sockets)
         self.handovers += 1
         return None
 
@@ -247,7 +247,7 @@ class Engine:
             self.current = None
             self.retire(old)
             try:
-                await self.sockets.open_once_free(wanted.listeners, _FREE_SECONDS)
+                await self.sockets.open_once_free(wanted.sockets, _FREE_SECONDS)
                 self._take(await self._launch(wanted), wanted)
             except BaseException:
                 # The previous configuration is started then, as after a death.

@@ -38,7 +38,7 @@ def adopt(engine: Engine) -> bool:
             _log.info("adopted nginx", instance=number, pid=instance.pid)
     _nginx.remove_leftovers(engine.state, set(live))
     if kept is not None:
-        engine.sockets.keep_only(kept.listeners)
+        engine.sockets.keep_only(kept.sockets)
     return kept is None or engine.running is not None
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _PROC = Path("/proc")
 _LISTENING = "0A"
+_UNCONNECTED = "07"
 
 
 class Process(NamedTuple):
@@ -96,19 +97,28 @@ def parent(pid: int) -> int:
     return int(fields[1]) if fields else 0
 
 
-def listening_inodes(port: int | None = None) -> set[str]:
-    """Give the inodes of TCP sockets that listen, on one port or on any."""
-    return {inode for name in ("tcp", "tcp6") for inode in _listening(_PROC / "net" / name, port)}
+def listening_inodes(port: int | None = None, *, datagrams: bool | None = None) -> set[str]:
+    """Give the inodes of sockets that wait for clients, on one port or on any.
+
+    ``datagrams``: only UDP (True) or TCP (False) sockets.
+    """
+    tables = {"tcp": _LISTENING, "tcp6": _LISTENING, "udp": _UNCONNECTED, "udp6": _UNCONNECTED}
+    return {
+        inode
+        for name, state in tables.items()
+        if datagrams is None or name.startswith("udp") == datagrams
+        for inode in _listening(_PROC / "net" / name, state, port)
+    }
 
 
-def _listening(table: Path, port: int | None) -> Iterator[str]:
+def _listening(table: Path, state: str, port: int | None) -> Iterator[str]:
     try:
         lines = table.read_text().splitlines()[1:]
     except OSError:
         return
     for line in lines:
         fields = line.split()
-        if fields[3] == _LISTENING and (port is None or int(fields[1].rpartition(":")[2], 16) == port):
+        if fields[3] == state and (port is None or int(fields[1].rpartition(":")[2], 16) == port):
             yield fields[9]
 
 
@@ -125,9 +135,9 @@ def sockets(pid: int) -> Iterator[tuple[int, str]]:
             yield int(name), target[len("socket:[") : -1]
 
 
-def holder(port: int) -> str:
+def holder(port: int, *, datagrams: bool = False) -> str:
     """Say who listens on a port, as ``17 (nginx)``; empty if it is not known."""
-    wanted = listening_inodes(port)
+    wanted = listening_inodes(port, datagrams=datagrams)
     own = os.getpid()
     for pid in _pids() if wanted else ():
         if pid != own and any(inode in wanted for _, inode in sockets(pid)):

@@ -16,8 +16,15 @@ from tidegate.dataplane.keeper import _procfs
 from tidegate.dataplane.keeper._faults import Fault, PortInUse
 
 Address = tuple[str, int]
-"""Address (IPv6 without brackets) and port."""
+"""Address (IPv6 without brackets) and port; of a socket, that it takes connections there."""
 
+Key = Address | tuple[str, int, int]
+"""Which socket: address and port, and a number if it is one of those that share the datagrams of a port.
+
+Each worker reads one of these, so that the kernel sends a client's datagrams always to the same worker.
+"""
+
+_SO_COOKIE = 57
 _LEAST_BACKLOG = 511
 """nginx's own default."""
 
@@ -47,25 +54,32 @@ class Sockets:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._open: dict[Address, socket.socket] = {}
+        self._open: dict[Key, socket.socket] = {}
 
     def adopt(self, sockets: Iterable[socket.socket]) -> None:
         """Take over sockets that listen already."""
         for each in sockets:
-            host, port = each.getsockname()[:2]
-            address = (host, port)
-            if address in self._open:
+            if (key := self._key(each)) in self._open:
                 each.close()
             else:
-                self._open[address] = each
+                self._open[key] = each
 
-    def has(self, listeners: Iterable[Address]) -> bool:
+    def _key(self, found: socket.socket) -> Key:
+        host, port = found.getsockname()[:2]
+        if found.type != socket.SOCK_DGRAM:
+            return host, port
+        cookie = _cookie(found)
+        taken = [each for key, each in self._open.items() if len(key) == 3 and key[:2] == (host, port)]
+        same = next((n for n, each in enumerate(taken) if _cookie(each) == cookie), len(taken))
+        return host, port, same
+
+    def has(self, listeners: Iterable[Key]) -> bool:
         """Tell whether all of these are open."""
         return all(address in self._open for address in listeners)
 
-    def open(self, listeners: Iterable[Address]) -> None:
+    def open(self, listeners: Iterable[Key]) -> None:
         """Open those that are not; all or none of them. Raises `Fault`."""
-        fresh: list[Address] = []
+        fresh: list[Key] = []
         try:
             for address in listeners:
                 if address not in self._open:
@@ -76,7 +90,7 @@ class Sockets:
                 self._open.pop(address).close()
             raise
 
-    async def open_once_free(self, listeners: Iterable[Address], seconds: float) -> None:
+    async def open_once_free(self, listeners: Iterable[Key], seconds: float) -> None:
         """Open them, waiting a while for a process that is about to let go of them. Raises `Fault`."""
         wanted = list(listeners)
         deadline = asyncio.get_running_loop().time() + seconds
@@ -88,38 +102,47 @@ class Sockets:
                     raise
             await asyncio.sleep(0.02)
 
-    def keep_only(self, listeners: Iterable[Address]) -> None:
+    def keep_only(self, listeners: Iterable[Key]) -> None:
         """Close all others."""
         wanted = set(listeners)
         for address in [a for a in self._open if a not in wanted]:
             self._open.pop(address).close()
 
-    def descriptors(self, listeners: Iterable[Address]) -> list[int]:
+    def descriptors(self, listeners: Iterable[Key]) -> list[int]:
         """Give the file descriptors of those of the listeners that are open."""
         return [self._open[address].fileno() for address in listeners if address in self._open]
 
 
-def _listen(address: Address) -> socket.socket:
-    host, port = address
-    fresh = socket.socket(_family(host), socket.SOCK_STREAM)
+def _cookie(sock: socket.socket) -> bytes:
+    """Give what the kernel calls a socket, whatever descriptor it is known by."""
+    return sock.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8)
+
+
+def _listen(key: Key) -> socket.socket:
+    host, port = address = key[:2]
+    takes_datagrams = len(key) == 3
+    fresh = socket.socket(_family(host), socket.SOCK_DGRAM if takes_datagrams else socket.SOCK_STREAM)
     try:
         # As nginx does: a port whose last connections are in TIME_WAIT is free.
         fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if takes_datagrams:
+            fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if fresh.family == socket.AF_INET6:
             fresh.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         fresh.bind((host, port))
-        fresh.listen(backlog())
+        if not takes_datagrams:
+            fresh.listen(backlog())
         fresh.settimeout(0)
     except OSError as e:
         fresh.close()
-        raise _fault(address, e) from e
+        raise _fault(address, e, takes_datagrams=takes_datagrams) from e
     return fresh
 
 
-def _fault(address: Address, error: OSError) -> Fault:
+def _fault(address: Address, error: OSError, *, takes_datagrams: bool) -> Fault:
     host, port = address
     if error.errno != errno.EADDRINUSE:
         return Fault(f"cannot listen on port {port} of {host}: {error.strerror}", address=host, port=port)
-    holder = _procfs.holder(port)
+    holder = _procfs.holder(port, datagrams=takes_datagrams)
     by = f"process {holder}" if holder else "another process"
     return PortInUse(f"port {port} of {host} is in use by {by}", address=host, port=port)

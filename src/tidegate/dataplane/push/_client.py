@@ -79,6 +79,7 @@ class KeeperClient:
             "profiles": rendered.profiles,
             "listeners": rendered.listeners,
             "workers": rendered.workers,
+            "datagrams": rendered.datagrams,
         }
         reply, _ = await self._ask(header, rendered.text.encode())
         return Configured(reply["generation"], How(reply["how"]))

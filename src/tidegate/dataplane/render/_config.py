@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.dataplane.install import Installation
-from tidegate.dataplane.render import _backend_tls, _forwarding, _profiles, _protocols, _servers, _upstreams
+from tidegate.dataplane.render import (
+    _backend_tls,
+    _forwarding,
+    _profiles,
+    _protocols,
+    _servers,
+    _streams,
+    _upstreams,
+)
 from tidegate.model import NodeSettings, Profile
 
 LUA_FOLDER = Path(__file__).parents[1] / "lua"
@@ -36,6 +44,8 @@ class Rendered:
     workers: int
     files: dict[str, str] = field(default_factory=dict)
     """Texts that nginx reads from files beside its configuration (``write_files``), by name."""
+    datagrams: tuple[tuple[str, int], ...] = ()
+    """Address and port of every UDP socket."""
 
 
 def render(
@@ -54,10 +64,24 @@ def render(
     body = "\n".join(_lines(node, every, installation, worker_user))
     generation = hashlib.sha256(body.encode()).hexdigest()[:12]
     text = body.replace(_INIT, _init(node, generation, limits, every)) + "\n"
-    ports = (node.http_port, node.https_port, node.status_port)
-    listeners = tuple((address, port) for port in ports for address in node.bind_addresses)
-    files = _backend_tls.files(every)
-    return Rendered(text, generation, limits, listeners, node.workers, files)
+    ports = (node.http_port, node.https_port, node.status_port, *_ports(node, "tcp"))
+    return Rendered(
+        text,
+        generation,
+        limits,
+        _everywhere(node, ports),
+        node.workers,
+        files=_backend_tls.files(every),
+        datagrams=_everywhere(node, _ports(node, "udp")),
+    )
+
+
+def _ports(node: NodeSettings, protocol: str) -> tuple[int, ...]:
+    return tuple(item.port for item in node.stream_ports if item.protocol == protocol)
+
+
+def _everywhere(node: NodeSettings, ports: Iterable[int]) -> tuple[tuple[str, int], ...]:
+    return tuple((address, port) for port in ports for address in node.bind_addresses)
 
 
 _INIT = "init_by_lua_block { }"
@@ -89,6 +113,7 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int], every: li
             profiles = {{ {known} }},
             protocols = {{ {_table(protocols)} }},
             secured = {{ {_table(secured)} }},
+            streams = {str(_streams.is_used(node)).lower()},
         }}
     }}"""
 
@@ -120,6 +145,7 @@ def _lines(
         for line in block:
             yield f"    {line}"
     yield "}"
+    yield from _streams.block(node)
 
 
 def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:

@@ -27,12 +27,13 @@ def _indented(lines: Iterable[str], by: int = 4) -> Iterator[str]:
     return (" " * by + line for line in lines)
 
 
-def _listen(node: NodeSettings, port: int, options: str) -> Iterator[str]:
+def listen(node: NodeSettings, port: int, options: str) -> Iterator[str]:
+    """Give the listen directives of a port, one for each address."""
     for address in node.bind_addresses:
         if ":" in address:
-            yield f"listen [{address}]:{port} {options} ipv6only=on;"
+            yield f"listen {' '.join(filter(None, (f'[{address}]:{port}', options, 'ipv6only=on')))};"
         else:
-            yield f"listen {address}:{port} {options};"
+            yield f"listen {' '.join(filter(None, (f'{address}:{port}', options)))};"
 
 
 def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iterator[str]:
@@ -42,10 +43,13 @@ def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iter
     headers = _forwarding.headers(node, scheme, port)
     yield "server {"
     if tls:
-        yield from _indented(_listen(node, node.https_port, f"ssl default_server{proxy}"))
+        if node.passthrough:
+            yield "    listen unix:tls.sock ssl default_server;"
+        else:
+            yield from _indented(listen(node, node.https_port, f"ssl default_server{proxy}"))
         yield from _indented(_tls(node))
     else:
-        yield from _indented(_listen(node, node.http_port, f"default_server{proxy}"))
+        yield from _indented(listen(node, node.http_port, f"default_server{proxy}"))
     yield from _indented(_forwarding.variable_lines(node, port))
     yield from _indented(_forwarding.proxy_lines(headers))
     yield from _indented(_forwarding.grpc_lines(headers))
@@ -123,7 +127,7 @@ def _tls(node: NodeSettings) -> Iterator[str]:
 def status(node: NodeSettings) -> Iterator[str]:
     """Give the server block of the status port. Nothing there changes state."""
     yield "server {"
-    yield from _indented(_listen(node, node.status_port, "default_server"))
+    yield from _indented(listen(node, node.status_port, "default_server"))
     yield "    access_log off;"
     yield "    keepalive_timeout 10s;"
     yield "    location / { return 404; }"

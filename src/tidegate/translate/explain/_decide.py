@@ -22,6 +22,8 @@ def decide(
     entries: Mapping[str, model.Entry], request: Request, node: model.NodeSettings = _DEFAULT_NODE
 ) -> Decision:
     """Say what the gateway does with a request. Pure: the entries are all that it knows of the gateway."""
+    if (passed := _passed_through(entries, request, node)) is not None:
+        return passed
     try:
         uri = _uris.normalize(request.uri)
     except _uris.BadUri as fault:
@@ -30,6 +32,27 @@ def decide(
         trail = (Step("host", "no Host header", decisive=True),)
         return Decision(answer=Answer.STATUS, status=400, trail=trail)
     return _Question(entries, request, node, uri).answer()
+
+
+def _passed_through(
+    entries: Mapping[str, model.Entry], request: Request, node: model.NodeSettings
+) -> Decision | None:
+    """Answer for a host whose TLS is passed through (reference g.17); the server name is taken to be that of Host."""
+    name = _hosts.host_name(request.host)
+    if request.scheme != "https" or not node.passthrough or name not in node.passthrough_hosts:
+        return None
+    found = entries.get(f"p/sni/{name}")
+    target = found if isinstance(found, model.Target) else model.Target()
+    said = f"TLS for {name} is passed through" + (
+        "" if target.endpoints else ", but there is no endpoint: the connection is closed"
+    )
+    return Decision(
+        answer=Answer.PASSTHROUGH,
+        host=name,
+        backend=f"{target.namespace}/{target.service}/{target.port}",
+        endpoints=target.endpoints,
+        trail=(Step("tls", said, decisive=True),),
+    )
 
 
 def _claimed_host(request: Request, node: model.NodeSettings) -> str:

@@ -36,13 +36,15 @@ class Answer(StrEnum):
     """The gateway answers with a Location header."""
     STATUS = "status"
     """The gateway answers with a status alone."""
+    PASSTHROUGH = "passthrough"
+    """The TLS connection goes to a backend as it is; the gateway sees no request."""
 
 
 class Step(msgspec.Struct, frozen=True):
     """One thing that was looked at on the way to a decision."""
 
     stage: str
-    """``uri``, ``host``, ``rule``, ``deny``, ``redirect``, ``https``, ``endpoints``, ``allow``, ``canary``,
+    """``tls``, ``uri``, ``host``, ``rule``, ``deny``, ``redirect``, ``https``, ``endpoints``, ``allow``, ``canary``,
     ``rewrite`` or ``balancer``."""
     said: str
     """What came of it, in words for people."""

@@ -99,6 +99,8 @@ class Shared(msgspec.Struct, frozen=True):
     tls: tuple[TlsSection, ...]
     protects: bool = False
     """Whether any annotation closes something that would be open without it."""
+    passthrough: bool = False
+    """TLS for the hosts goes to the backend as it is."""
 
 
 class Contribution(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ class Draft:
     protocol: str = ""
     """Of the backend; empty: what its Service says."""
     balancing: Balancing = NO_BALANCING
+    passthrough: bool = False
     canary: Canary | None = None
     """With an empty backend: each path has its own."""
 

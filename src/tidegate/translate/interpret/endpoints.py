@@ -48,23 +48,37 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 def resolve(
-    view: View, namespace: str, service: str, port: str, options: Options, *, by_cluster_ip: bool
+    view: View,
+    namespace: str,
+    service: str,
+    port: str,
+    options: Options,
+    *,
+    by_cluster_ip: bool,
+    protocol: str = "TCP",
 ) -> Resolved:
     """Find the endpoints of a Service's port; ``port`` is its number, target port or name."""
-    return _Resolution(view, namespace, service, port, options).resolve(by_cluster_ip=by_cluster_ip)
+    return _Resolution(view, namespace, service, port, options, protocol).resolve(by_cluster_ip=by_cluster_ip)
 
 
-def matching_port(service: Service, port: str) -> ServicePort | None:
-    """Give the first TCP port of a Service whose number, target port or name is ``port``."""
+def matching_port(service: Service, port: str, protocol: str = "TCP") -> ServicePort | None:
+    """Give the first port of a Service, of a protocol, whose number, target port or name is ``port``."""
     for item in (service.spec.ports if service.spec else None) or ():
-        if (item.protocol or "TCP") == "TCP" and port in {str(item.port), str(item.target_port), item.name}:
+        if (item.protocol or "TCP") == protocol and port in {
+            str(item.port),
+            str(item.target_port),
+            item.name,
+        }:
             return item
     return None
 
 
 class _Resolution:
-    def __init__(self, view: View, namespace: str, service: str, port: str, options: Options) -> None:
+    def __init__(
+        self, view: View, namespace: str, service: str, port: str, options: Options, transport: str
+    ) -> None:
         self._view = view
+        self._transport = transport
         self._namespace, self._service, self._port = namespace, service, port
         self._options = options
         self._found: set[tuple[str, int]] = set()
@@ -78,7 +92,7 @@ class _Resolution:
             return Resolved(missing=("ServiceNotFound", "the name of a Service in the same namespace", ""))
         if service.spec is not None and service.spec.type == "ExternalName":
             return self._external(service)
-        port = matching_port(service, self._port)
+        port = matching_port(service, self._port, self._transport)
         self._protocol = _protocol(port)
         if port is None:
             return Resolved(missing=("PortNotFound", self._ports_of(service), ""))
@@ -197,7 +211,7 @@ class _Resolution:
 
     def _external_port(self, service: Service) -> int | None:
         """Give the port: declared by the Service, or the number that the Ingress names."""
-        port = matching_port(service, self._port)
+        port = matching_port(service, self._port, self._transport)
         self._protocol = _protocol(port)
         if port is not None:
             return port.target_port if isinstance(port.target_port, int) else port.port
@@ -216,8 +230,8 @@ def _sorted(found: set[tuple[str, int]]) -> tuple[Endpoint, ...]:
 def _numbers(ports: tuple[SlicePort, ...], port: ServicePort) -> tuple[int, ...]:
     """Give the numbers of a slice's ports that stand for a Service's port.
 
-    An unnamed Service port takes every TCP port. If no name fits, the Service's target port counts, where it is a
-    number (upstream #7390).
+    An unnamed Service port takes every port of its protocol. If no name fits, the Service's target port counts, where
+    it is a number (upstream #7390).
     """
     return tuple(_matching_numbers(ports, port)) or (
         (port.target_port,) if ports and port.name and isinstance(port.target_port, int) else ()
@@ -227,7 +241,7 @@ def _numbers(ports: tuple[SlicePort, ...], port: ServicePort) -> tuple[int, ...]
 def _matching_numbers(ports: tuple[SlicePort, ...], port: ServicePort) -> Iterator[int]:
     for item in ports:
         if (
-            (item.protocol or "TCP") == "TCP"
+            (item.protocol or "TCP") == (port.protocol or "TCP")
             and item.port is not None
             and (not port.name or item.name == port.name)
         ):

@@ -211,7 +211,20 @@ class _Interpretation:
             canary=draft.canary,
             tls=self._tls(),
             protects=draft.protects,
+            passthrough=draft.passthrough and self._may_pass_through(),
         )
+
+    def _may_pass_through(self) -> bool:
+        if self._options.node.passthrough:
+            return True
+        self._faults.add(
+            Effect.IGNORED, "PassthroughDisabled", self._field_of("ssl-passthrough"), "true",
+            "the flag --enable-ssl-passthrough", "The gateway ends TLS for these hosts itself.",
+        )  # fmt: skip
+        return False
+
+    def _field_of(self, annotation: str) -> str:
+        return reading.field_of(f"{self._options.annotations_prefix}/{annotation}")
 
     def _tls(self) -> tuple[TlsSection, ...]:
         items = (self._ingress.spec.tls if self._ingress.spec else None) or ()

@@ -299,6 +299,40 @@ KEYS: Final[tuple[Key, ...]] = (
         "How endpoints share the requests of a backend whose Ingress does not say.",
         data="load_balance",
     ),
+    # TCP and UDP services, and TLS that is passed through
+    Key(
+        "proxy-stream-timeout",
+        values.DURATION,
+        None,
+        "Seconds between two reads or writes of a TCP or UDP service's connection.",
+        node="service_timeout",
+    ),
+    Key(
+        "proxy-stream-responses",
+        _COUNT,
+        None,
+        "Datagrams that answer one of a client of a UDP service.",
+        node="service_responses",
+    ),
+    _flag(
+        "proxy-stream-next-upstream",
+        "Try another endpoint when one cannot be connected to.",
+        node="service_retries",
+    ),
+    Key(
+        "proxy-stream-next-upstream-tries",
+        _COUNT,
+        None,
+        "Endpoints to try, the first included; 0 is all.",
+        node="service_tries",
+    ),
+    Key(
+        "proxy-stream-next-upstream-timeout",
+        values.DURATION,
+        None,
+        "Seconds for all tries; 0 is no limit.",
+        node="service_tries_timeout",
+    ),
     # Client address and forwarding
     _flag("use-forwarded-headers", "Believe X-Forwarded-… of peers.", node="use_forwarded_headers"),
     _flag("compute-full-forwarded-for", "Append to X-Forwarded-For.", node="compute_full_forwarded_for"),
@@ -366,8 +400,7 @@ NOT_YET: Final = _names(
     otel-service-name otlp-collector-host otlp-collector-port
     proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
     proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
-    proxy-stream-next-upstream proxy-stream-next-upstream-timeout
-    proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout relative-redirects
+    relative-redirects
     reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls ssl-dh-param
     ssl-early-data ssl-ecdh-curve ssl-reject-handshake ssl-session-cache ssl-session-ticket-key stream-access-log-path
     stream-snippet syslog-host syslog-port use-geoip2 use-gzip variables-hash-bucket-size variables-hash-max-size

@@ -17,6 +17,7 @@ from tidegate.translate.interpret.families import (
     bodies,
     canaries,
     https,
+    passthrough,
     protocols,
     redirects,
     retries,
@@ -27,6 +28,7 @@ from tidegate.translate.interpret.families import (
 
 ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *https.ANNOTATIONS,
+    *passthrough.ANNOTATIONS,
     *redirects.ANNOTATIONS,
     *rewrites.ANNOTATIONS,
     *upstreams.ANNOTATIONS,
@@ -48,6 +50,7 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     protocols.complete,
     bodies.complete,
     balancing.complete,
+    passthrough.complete,
     canaries.complete,
 )
 

@@ -19,7 +19,8 @@ class HostState:
     """All that is known about one host."""
 
     __slots__ = (
-        "_buckets", "_dirty", "_members", "canaries", "claims", "is_regex", "literals", "name", "namers", "protected",
+        "_buckets", "_dirty", "_members", "canaries", "claims", "is_regex", "literals", "name", "namers", "passed",
+        "protected",
         "regexes", "secured", "winners",
     )  # fmt: skip
 
@@ -29,6 +30,8 @@ class HostState:
         """Ingress objects because of which the host exists."""
         self.secured: Ranked | None = None
         """Those among them that have a TLS section."""
+        self.passed: Ranked | None = None
+        """Those whose TLS for the host is to be passed through; None: there never was one."""
         self.claims: dict[str, tuple[Claim, ...]] = {}
         """Contenders by kind and path, in no order."""
         self.canaries: dict[str, tuple[Claim, ...]] = {}

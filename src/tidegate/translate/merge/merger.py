@@ -32,6 +32,8 @@ class Merger:
         """Backends whose entry has to be made anew."""
         self.touched_tls: dict[str, Cause] = {}
         """Hosts whose certificate has to be chosen anew."""
+        self.touched_passthrough: dict[str, Cause] = {}
+        """Hosts whose TLS is or was passed through, and whose target may be another one."""
         self.renamed: set[tuple[str, Ref]] = set()
         """Backend and Ingress, where the one began or ceased to name the other."""
         self._named: dict[Ref, dict[str, Claim]] = {}
@@ -93,12 +95,19 @@ class Merger:
             host.secured.put(contribution.ref, shared.order)
         elif host.secured is not None:
             host.secured.drop(contribution.ref)
+        if shared.passthrough:
+            host.passed = host.passed or Ranked()
+            host.passed.put(contribution.ref, shared.order)
+        elif host.passed is not None:
+            host.passed.drop(contribution.ref)
         self._touch_host(host, cause)
 
     def _leave(self, host: HostState, ref: Ref, cause: Cause) -> None:
         host.namers.drop(ref)
         if host.secured is not None:
             host.secured.drop(ref)
+        if host.passed is not None:
+            host.passed.drop(ref)
         self._touch_host(host, cause)
 
     def _touch_host(self, host: HostState, cause: Cause) -> None:
@@ -203,6 +212,8 @@ class Merger:
         host = self.hosts.get(name)
         if host is None:
             return
+        if host.passed is not None:
+            self.touched_passthrough[name] = cause
         host.emit(self._emission, cause)
         if host.is_empty:
             del self.hosts[name]

@@ -18,13 +18,15 @@ from tidegate.translate.merge.ledger import Ledger
 from tidegate.translate.merge.merger import Merger
 
 BACKEND: Final = "backend"
+TARGET: Final = "target"
 CERTIFICATE: Final = "certificate"
 TLS: Final = "tls"
 CONFIGURATION: Final = "configuration"
+SERVICES: Final = "services"
 DEFAULT_BACKEND: Final = "default backend"
 INGRESS: Final = "Ingress"
 
-KINDS: Final = (BACKEND, CERTIFICATE, TLS, CONFIGURATION, DEFAULT_BACKEND, INGRESS)
+KINDS: Final = (BACKEND, TARGET, CERTIFICATE, TLS, CONFIGURATION, SERVICES, DEFAULT_BACKEND, INGRESS)
 """Kinds of units, the most urgent first. A unit is named by a ``Ref`` of one of these kinds."""
 
 

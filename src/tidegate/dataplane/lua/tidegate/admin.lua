@@ -45,6 +45,10 @@ function _M.delta()
     end
     local version, err, detail = store.apply(header, keys, values)
     if version then
+        if conf.streams then
+            entries.follow()
+            require("tidegate.streams").flush()
+        end
         return reply(200, { version = version })
     end
     if err == "conflict" then

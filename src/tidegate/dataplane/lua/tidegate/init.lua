@@ -40,6 +40,9 @@ function _M.master(given)
     restore()
     require "tidegate.health"
     require "tidegate.admin"
+    if given.streams then
+        require "tidegate.streams"
+    end
     -- Globals, because require() in a request's phase would end the JIT's trace.
     tidegate_http = require("tidegate.router").http
     tidegate_https = require("tidegate.router").https
@@ -59,9 +62,15 @@ local function tick(premature)
     local node = require "tidegate.node"
     counters.flush()
     if premature then
+        if conf.streams then
+            require("tidegate.streams").leave()
+        end
         return
     end
     entries.follow()
+    if conf.streams then
+        require("tidegate.streams").flush()
+    end
     entries.drain(node.is_draining())
     require("tidegate.routes").sweep(ngx.now())
 end
@@ -76,6 +85,9 @@ function _M.worker()
     require("tidegate.node").report()
     local entries = require "tidegate.entries"
     entries.follow()
+    if conf.streams then
+        require("tidegate.streams").begin()
+    end
     assert(ngx.timer.every(TICK, tick))
 end
 

@@ -12,6 +12,7 @@ local _M = {
     trusted = {},               -- networks whose word counts, where the Lua side has to know
     makes_request_ids = true,   -- for requests that bring none
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
+    streams = false,        -- there is a stream block: TCP and UDP services, or passed-through TLS
     tries = 3,              -- where the global settings do not say
 }
 

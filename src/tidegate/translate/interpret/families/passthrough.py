@@ -1,0 +1,27 @@
+"""TLS that is passed through to the backend (reference a.1, g.17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tidegate.guard import values
+from tidegate.translate.interpret.declarations import Annotation, Invalid, Part, Scope
+from tidegate.translate.interpret.drafts import Draft
+
+ANNOTATIONS: Final = (
+    Annotation(
+        "ssl-passthrough",
+        values.BOOL,
+        Part("passthrough"),
+        "Sends TLS connections for the host to the backend of its path / as they are; needs --enable-ssl-passthrough.",
+        scope=Scope.INGRESS,
+        invalid=Invalid.DROP,
+        default="false",
+    ),
+)
+
+
+def complete(draft: Draft, _problems: Callable[[str, str, str], None]) -> None:
+    """Take it over."""
+    draft.passthrough = bool(draft.parts.get("passthrough"))
