@@ -52,6 +52,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     client_body_buffer_size: int = 8192
     http2: bool = True
     http2_max_concurrent_streams: int = 128
+    http3: bool = False
+    """Over UDP on the TLS port; not with the PROXY protocol, which UDP does not have."""
     underscores_in_headers: bool = False
     ignore_invalid_headers: bool = True
     server_tokens: bool = False

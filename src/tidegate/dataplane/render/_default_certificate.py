@@ -1,14 +1,22 @@
-"""The self-signed certificate that answers where no other does (reference g.8, point 5)."""
+"""Files that each nginx of a state folder shares.
+
+The self-signed certificate that answers where no other does (reference g.8, point 5), and the key of HTTP/3.
+"""
 
 from __future__ import annotations
 
 import datetime
 import os
 from pathlib import Path
+from typing import Final
+
+_QUIC_KEY_BYTES: Final = 32
 
 
 def ensure_default_certificate(state_dir: Path) -> None:
     """Make ``default.crt`` and ``default.key`` in the state folder, unless a pair with a month to live is there.
+
+    ``quic.key`` too, unless it is there.
 
     Raises ``OSError`` if the folder cannot be written.
     """
@@ -18,6 +26,7 @@ def ensure_default_certificate(state_dir: Path) -> None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import NameOID
 
+    _ensure_quic_key(state_dir / "quic.key")
     chain, key_file = state_dir / "default.crt", state_dir / "default.key"
     now = datetime.datetime.now(datetime.UTC)
     month = datetime.timedelta(days=30)
@@ -49,6 +58,12 @@ def ensure_default_certificate(state_dir: Path) -> None:
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     _write(key_file, private)
     _write(chain, certificate.public_bytes(pem))
+
+
+def _ensure_quic_key(path: Path) -> None:
+    # With the same key as the last one, a new worker can tell a client at once that its connection is lost.
+    if not path.exists() or path.stat().st_size != _QUIC_KEY_BYTES:
+        _write(path, os.urandom(_QUIC_KEY_BYTES))
 
 
 def _write(path: Path, data: bytes) -> None:

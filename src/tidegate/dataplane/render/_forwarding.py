@@ -169,9 +169,11 @@ def _aliases(names: Iterable[str]) -> Iterator[str]:
                 yield first + "".join(s + o for s, o in zip(separators, others, strict=True))
 
 
-def entry_lines(node: NodeSettings, headers: Mapping[str, str]) -> Iterator[str]:
+def entry_lines(node: NodeSettings, headers: Mapping[str, str], *, tls: bool) -> Iterator[str]:
     """Give the headers of the entry location, where there is no upgrade and nothing was decided about the Host header."""
-    own = {} if node.use_forwarded_headers else {"Host": "$http_host", "X-Forwarded-Host": "$http_host"}
+    # A look at the header is cheaper than a map. HTTP/3 has none (the Lua side does not see that).
+    has_host = not node.use_forwarded_headers and not (tls and node.http3)
+    own = {"Host": "$http_host", "X-Forwarded-Host": "$http_host"} if has_host else {}
     for name, value in {**headers, **own, "Upgrade": _NOT_SENT, "Connection": _NOT_SENT}.items():
         yield f"proxy_set_header {name} {value};"
 

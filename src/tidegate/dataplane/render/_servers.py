@@ -23,6 +23,10 @@ _VARIABLES = (
 """What the Lua side says to nginx, each with ``$tg_`` before it."""
 
 
+_ALT_SVC_AGE = 86400
+"""Seconds for which clients may remember that HTTP/3 is offered."""
+
+
 def _indented(lines: Iterable[str], by: int = 4) -> Iterator[str]:
     return (" " * by + line for line in lines)
 
@@ -48,6 +52,7 @@ def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iter
         else:
             yield from _indented(listen(node, node.https_port, f"ssl default_server{proxy}"))
         yield from _indented(_tls(node))
+        yield from _indented(_http3(node))
     else:
         yield from _indented(listen(node, node.http_port, f"default_server{proxy}"))
     yield from _indented(_forwarding.variable_lines(node, port))
@@ -55,11 +60,23 @@ def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iter
     yield from _indented(_forwarding.grpc_lines(headers))
     yield from _indented(_forwarding.fastcgi_lines(node, headers))
     yield from _indented(_routing(scheme))
-    yield from _indented(_entry_locations(node, headers))
+    yield from _indented(_entry_locations(node, headers, tls=tls))
     yield from _indented(_answers())
     for profile in profiles:
         yield from _indented(_profiles.location(profile, node, headers, tls=tls))
     yield "}"
+
+
+def _http3(node: NodeSettings) -> Iterator[str]:
+    if not node.http3 or node.use_proxy_protocol:
+        yield "http3 off;"
+        return
+    # A socket for each worker: from one that all share, each would read packets of the others' connections. nginx opens
+    # them itself, for the number of workers is its own affair.
+    yield from _listen(node, node.https_port, "quic reuseport")
+    # Made by ensure_default_certificate() in the state folder.
+    yield "quic_host_key ../../quic.key;"
+    yield f"add_header Alt-Svc 'h3=\":{node.https_port}\"; ma={_ALT_SVC_AGE}' always;"
 
 
 def _routing(scheme: str) -> Iterator[str]:
@@ -86,9 +103,9 @@ def _routing(scheme: str) -> Iterator[str]:
     yield "}"
 
 
-def _entry_locations(node: NodeSettings, headers: Mapping[str, str]) -> Iterator[str]:
+def _entry_locations(node: NodeSettings, headers: Mapping[str, str], *, tls: bool) -> Iterator[str]:
     yield "location / {"
-    yield from _indented(_forwarding.entry_lines(node, headers))
+    yield from _indented(_forwarding.entry_lines(node, headers, tls=tls))
     yield "    proxy_pass http://tidegate;"
     yield "}"
     # For requests with an unusual Connection header: what it names is taken out, an upgrade is passed on.

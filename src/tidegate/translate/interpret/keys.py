@@ -256,6 +256,7 @@ KEYS: Final[tuple[Key, ...]] = (
         node="client_body_buffer_size",
     ),
     _flag("use-http2", "HTTP/2.", node="http2"),
+    _flag("use-http3", "HTTP/3, on the UDP port of the same number as HTTPS.", node="http3"),
     Key(
         "http2-max-concurrent-streams",
         values.integer(1, 65535),

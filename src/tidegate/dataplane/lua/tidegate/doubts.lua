@@ -43,7 +43,7 @@ end
 local function is_one_host(name)
     local header = get "http_host"
     if not header then
-        -- HTTP/1.0 without one, or HTTP/3.
+        -- HTTP/1.0 without one.
         var.tg_jump = DEFAULT_PROFILE
         return true
     end
