@@ -22,7 +22,6 @@ _VARIABLES = (
 )  # fmt: skip
 """What the Lua side says to nginx, each with ``$tg_`` before it."""
 
-
 _ALT_SVC_AGE = 86400
 """Seconds for which clients may remember that HTTP/3 is offered."""
 
@@ -73,7 +72,7 @@ def _http3(node: NodeSettings) -> Iterator[str]:
         return
     # A socket for each worker: from one that all share, each would read packets of the others' connections. nginx opens
     # them itself, for the number of workers is its own affair.
-    yield from _listen(node, node.https_port, "quic reuseport")
+    yield from listen(node, node.https_port, "quic reuseport")
     # Made by ensure_default_certificate() in the state folder.
     yield "quic_host_key ../../quic.key;"
     yield f"add_header Alt-Svc 'h3=\":{node.https_port}\"; ma={_ALT_SVC_AGE}' always;"
