@@ -110,6 +110,7 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int], every: li
             trusts_forwarded = {str(_forwarding.trusts_forwarded(node)).lower()},
             makes_request_ids = {str(node.generate_request_id).lower()},
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
+            pools = {{ {_upstreams.pools(node)} }},
             profiles = {{ {known} }},
             protocols = {{ {_table(protocols)} }},
             secured = {{ {_table(secured)} }},

@@ -1,7 +1,8 @@
-"""The upstream blocks: connections to backends, and how long idle ones are kept.
+"""The upstream blocks: connections to backends, and room for those that are kept.
 
-Endpoints are data; the balancer names one for each try. A block holds what nginx takes only from its configuration. Each
-protocol has a block of its own: nginx keeps idle connections by block and address only.
+Endpoints are data; the balancer names one for each try, and says for how long its connection is kept. A block holds what
+nginx takes only from its configuration. Each protocol has a block of its own: kept connections are known by block, address
+and a name that the balancer gives.
 """
 
 from __future__ import annotations
@@ -15,32 +16,33 @@ from tidegate.model import NodeSettings, Profile
 _WITHOUT_KEEPALIVE: Final = frozenset({"fcgi"})
 """Protocols whose servers end the connection after each answer."""
 
+_SHARED: Final = frozenset({"tidegate", "tidegate_https", "tidegate_grpc", "tidegate_grpcs"})
+"""Blocks that are not one TLS identity's own."""
 
-_LIFE: Final = 300
-"""Seconds that a connection of a TLS identity lives at most: so long may a certificate that was replaced be in use."""
+_MOST_ROOM: Final = 65536
+"""Connections. nginx takes 350 bytes of memory for each at its start, shared by all workers until they are used."""
 
 
 def blocks(node: NodeSettings, profiles: Iterable[Profile]) -> Iterator[str]:
     """Give every upstream block that some profile passes requests to."""
     for name, protocol in _protocols.blocks(profiles).items():
-        own = name.count("_") > 1
-        yield from _block(node, name, keepalive=protocol not in _WITHOUT_KEEPALIVE, life=_LIFE if own else 0)
+        room = 1 if protocol in _WITHOUT_KEEPALIVE else _room(node, shared=name in _SHARED)
+        yield f"upstream {name} {{"
+        yield "    server 0.0.0.1;  # replaced by the balancer"
+        yield "    balancer_by_lua_block { tidegate_balance() }"
+        yield f"    balancer_keepalive {room};"
+        yield "}"
 
 
-def _block(node: NodeSettings, name: str, *, keepalive: bool, life: int) -> Iterator[str]:
-    yield f"upstream {name} {{"
-    yield "    server 0.0.0.1;  # replaced by the balancer"
-    yield "    balancer_by_lua_block { tidegate_balance() }"
-    if keepalive:
-        for line in _keepalive(node, life):
-            yield f"    {line}"
-    yield "}"
+def pools(node: NodeSettings) -> str:
+    """Give the fields of a Lua table: what is kept of each backend's connections, and for how long."""
+    return (
+        f"connections = {node.upstream_keepalive_connections}, idle = {node.upstream_keepalive_timeout}, "
+        f"requests = {node.upstream_keepalive_requests}, life = {node.upstream_keepalive_time}"
+    )
 
 
-def _keepalive(node: NodeSettings, life: int) -> Iterator[str]:
-    if node.upstream_keepalive_connections:
-        yield f"keepalive {node.upstream_keepalive_connections};"
-        yield f"keepalive_timeout {node.upstream_keepalive_timeout}s;"
-        yield f"keepalive_requests {node.upstream_keepalive_requests};"
-        longest = node.upstream_keepalive_time
-        yield f"keepalive_time {min(longest, life) if life else longest}s;"
+def _room(node: NodeSettings, *, shared: bool) -> int:
+    """As many as a worker can have open, where backends of many tenants meet: none pushes out another's (``pools.lua``)."""
+    wanted = node.upstream_keepalive_connections
+    return max(min(node.worker_connections, _MOST_ROOM) if shared and wanted else wanted, 1)

@@ -6,17 +6,21 @@ local entries = require "tidegate.entries"
 local routes = require "tidegate.routes"
 local router = require "tidegate.router"
 local canary = require "tidegate.canary"
+local ejection = require "tidegate.ejection"
+local pools = require "tidegate.pools"
 local sessions = require "tidegate.sessions"
-local tried_names = require("tidegate.tried").names
+local tries = require "tidegate.tries"
 
 local get = require("tidegate.variables").get
 local set_current_peer = balancer.set_current_peer
 local set_more_tries = balancer.set_more_tries
 local set_timeouts = balancer.set_timeouts
+local pooled = pools.connect
+local exit = ngx.exit
 local get_last_failure = balancer.get_last_failure
 
--- A peer that refuses at once: discard port of the loopback interface.
-local NOBODY, NOBODY_PORT = "127.0.0.1", 9
+-- nginx's NGX_BUSY: no endpoint may have the request, which is answered 502.
+local NOBODY = -3
 
 local _M = {}
 
@@ -45,23 +49,29 @@ end
 
 
 -- Any other choice, on later tries too; nil if no endpoint may have the request.
-local function pick_specially(route, backend, has_failed)
-    local tried = has_failed and tried_names() or nil
+local function pick_specially(route, backend, tried)
     local affinity = canary.affinity(route.backend or backend, backend)
     if affinity then
         return sessions.pick(affinity, backend, tried, route.plan.cookie_path)
     elseif backend.count > 0 then
         local balance = backend.balance
-        return (balance and balance.pick or pick)(backend, tried)
+        return tries.choose(backend, balance and balance.pick or pick, tried)
     end
 end
 
 
-local function connect(backend, at)
+-- The first try may use a connection that was kept; a later one gets its own, for others kept may be as dead as the first.
+local function connect(backend, at, is_first)
     local peers = backend.peers
-    local ok, err = set_current_peer(peers[2 * at - 1], peers[2 * at])
+    local address, port = peers[2 * at - 1], peers[2 * at]
+    local ok, err
+    if is_first then
+        ok, err = pooled(backend, address, port)
+    else
+        ok, err = set_current_peer(address, port)
+    end
     if not ok then
-        ngx.log(ngx.ERR, "endpoint ", peers[2 * at - 1], " of ", backend.id, ": ", err)
+        ngx.log(ngx.ERR, "endpoint ", address, " of ", backend.id, ": ", err)
     end
 end
 
@@ -81,35 +91,34 @@ local function prepare_first_try(plan, backend)
 end
 
 
--- The general way: a later try, a request whose body was read meanwhile, a canary.
-local function balance()
-    local route = routes.route(get "tg_route")
+-- The general way: a later try, a request whose body was read meanwhile, a canary, endpoints that are down.
+local function balance(route)
+    route = route or routes.route(get "tg_route")
     local backend = backend_of(route)
     if backend and backend.epoch ~= entries.epoch then
         routes.load_backend(backend)
     end
     local has_failed = get_last_failure()
-    local at = backend and pick_specially(route, backend, has_failed)
+    local at = backend and pick_specially(route, backend, has_failed and tries.learn())
     if not at then
         -- The last endpoint went while the body was read, or between two tries.
-        set_current_peer(NOBODY, NOBODY_PORT)
-        return
+        return exit(NOBODY)
     end
     if not has_failed then
         prepare_first_try(route.plan, backend)
     end
-    connect(backend, at)
+    connect(backend, at, not has_failed)
 end
 
 
 function _M.run()
     entries.follow()
     local route = router.take()
-    if not route or route.backend.count <= 0 then
-        return balance()
+    if not route or route.backend.count <= 0 or ejection.count > 0 then
+        return balance(route)
     end
     prepare_first_try(route.plan, route.backend)
-    connect(route.backend, pick(route.backend))
+    connect(route.backend, pick(route.backend), true)
 end
 
 

@@ -6,6 +6,8 @@
 local ffi = require "ffi"
 local feedback = require "tidegate.feedback"
 local routes = require "tidegate.routes"
+local pools = require "tidegate.pools"
+local tries = require "tidegate.tries"
 
 local totals = ngx.shared.tidegate_counters
 local get = require("tidegate.variables").get
@@ -38,6 +40,12 @@ function _M.log()
     counts[class] = counts[class] + 1
     if feedback.open > 0 then
         feedback.finish()
+    end
+    if pools.open > 0 then
+        pools.finish()
+    end
+    if class == 5 then
+        tries.finish(status)
     end
 end
 

@@ -73,6 +73,7 @@ local function tick(premature)
     end
     entries.drain(node.is_draining())
     require("tidegate.routes").sweep(ngx.now())
+    require("tidegate.pools").tick(ngx.now())
 end
 
 

@@ -13,6 +13,7 @@ local _M = {
     makes_request_ids = true,   -- for requests that bring none
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
     streams = false,        -- there is a stream block: TCP and UDP services, or passed-through TLS
+    pools = { connections = 320, idle = 60, requests = 10000, life = 3600 },    -- kept connections to a backend; seconds
     tries = 3,              -- where the global settings do not say
 }
 

@@ -1,0 +1,96 @@
+-- What the tries of a request tell, and which endpoint comes next: asked only after one has failed or while some are down.
+
+local ejection = require "tidegate.ejection"
+
+local get = require("tidegate.variables").get
+local gmatch, match = string.gmatch, string.match
+
+local REFUSED, TIMED_OUT = 502, 504
+local NONE = {}
+
+local _M = {}
+
+
+-- Set of the endpoints tried, "address:port"; nginx's list also holds those before an internal redirect.
+function _M.names()
+    local names = {}
+    for name in gmatch(get "upstream_addr" or "", "[^, ]+") do
+        names[name] = true
+    end
+    return names
+end
+
+
+local function name_of(backend, at)
+    local peers = backend.peers
+    return peers[2 * at - 1] .. ":" .. peers[2 * at]
+end
+
+
+-- Number of the first endpoint from `at` on that is in none of the two sets, or nil.
+local function first_without(backend, at, one, other)
+    local count = backend.count
+    for step = 0, count - 1 do
+        local number = (at + step - 1) % count + 1
+        local name = name_of(backend, number)
+        if not one[name] and not other[name] then
+            return number
+        end
+    end
+end
+
+
+-- Number of an endpoint: what `pick` says, which passes over those it is given if it can; in the end one that was not tried
+-- goes before one that is up. `tried` is nil on a first try.
+function _M.choose(backend, pick, tried)
+    local down = ejection.names
+    local at = pick(backend, tried or ejection.count > 0 and down or nil)
+    if tried or ejection.count > 0 then
+        tried = tried or NONE
+        return first_without(backend, at, tried, down) or first_without(backend, at, tried, NONE) or at
+    end
+    return at
+end
+
+
+local function last(variable, pattern)
+    local found
+    for value in gmatch(get(variable) or "", pattern) do
+        found = value
+    end
+    return found
+end
+
+
+-- Whether the last try ended before a byte of the request was sent.
+function _M.was_unsent()
+    return last("upstream_bytes_sent", "%d+") == "0"
+end
+
+
+local function eject_unreachable()
+    if _M.was_unsent() then
+        local name = last("upstream_addr", "[^, ]+")
+        if name and match(name, ":%d+$") then
+            ejection.eject(name)
+        end
+    end
+end
+
+
+-- A try has failed: if it could not connect, its endpoint is passed over from now on. Gives the set of endpoints tried.
+function _M.learn()
+    eject_unreachable()
+    return _M.names()
+end
+
+
+-- Log phase of a request that was answered with 502 or 504, its last try included.
+function _M.finish(status)
+    if (status == REFUSED or status == TIMED_OUT) and get "upstream_addr" then
+        eject_unreachable()
+    end
+end
+
+
+return _M
