@@ -22,6 +22,9 @@ local get_last_failure = balancer.get_last_failure
 -- nginx's NGX_BUSY: no endpoint may have the request, which is answered 502.
 local NOBODY = -3
 
+-- Protocols that are spoken over TLS, the last if the client's is.
+local TLS = { https = true, grpcs = true, auto_http = true }
+
 local _M = {}
 
 
@@ -61,12 +64,12 @@ end
 
 
 -- The first try may use a connection that was kept; a later one gets its own, for others kept may be as dead as the first.
-local function connect(backend, at, is_first)
+local function connect(backend, at, is_first, tls_name)
     local peers = backend.peers
     local address, port = peers[2 * at - 1], peers[2 * at]
     local ok, err
     if is_first then
-        ok, err = pooled(backend, address, port)
+        ok, err = pooled(backend, address, port, tls_name)
     else
         ok, err = set_current_peer(address, port)
     end
@@ -107,7 +110,7 @@ local function balance(route)
     if not has_failed then
         prepare_first_try(route.plan, backend)
     end
-    connect(backend, at, not has_failed)
+    connect(backend, at, not has_failed, TLS[route.plan.protocol] and (get "tg_ssl_name" or ""))
 end
 
 

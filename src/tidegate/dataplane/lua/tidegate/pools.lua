@@ -16,6 +16,7 @@ local set_current_peer = require("ngx.balancer").set_current_peer
 require "resty.core.request"
 
 local C = ffi.C
+local set_peer = C.ngx_http_lua_ffi_balancer_set_current_peer
 local ffi_cast, ffi_string = ffi.cast, ffi.string
 local get_request = base.get_request
 local errmsg = base.get_errmsg_ptr()
@@ -32,6 +33,8 @@ local BRIEF = 500               -- milliseconds
 local CROWDED = 1000            -- milliseconds
 local SAMPLES = 8               -- of a pool that is just full; one in `EVERY` requests
 
+local IDENTITY = 300            -- seconds; so long may a TLS certificate that was replaced be in use
+
 local ROOM = conf.pools.connections
 local IDLE = conf.pools.idle * 1000
 local REQUESTS = conf.pools.requests
@@ -42,6 +45,7 @@ local _M = { open = 0 }
 
 -- Names under which connections are kept. They change once in the longest life of a connection, so that none is older.
 local any, brief = nil, "a"
+local identity = 0
 local renewed_at = nil
 
 local skip = 0                  -- requests until the next sample
@@ -82,16 +86,20 @@ end
 
 
 -- In the balancer phase, on a first try: go to an endpoint over a kept connection, if there is one that this request may
--- use, and keep the connection afterwards. Gives true, or nil and why not.
-function _M.connect(backend, endpoint, port)
+-- use, and keep the connection afterwards. `tls_name` is the name that a TLS endpoint was asked for and checked against; a
+-- connection is only used for the same one. Gives true, or nil and why not.
+function _M.connect(backend, endpoint, port, tls_name)
     local request = get_request()
     local name, idle = any, backend.idle or IDLE
     if band(C.ngx_http_lua_ffi_req_get_method(request), NOT_REPEATABLE) ~= 0 then
         name = brief
         idle = idle < BRIEF and idle or BRIEF
     end
+    if tls_name then
+        name = tls_name .. "/" .. identity .. (name or "")
+    end
     local length = name and #name or 0
-    if C.ngx_http_lua_ffi_balancer_set_current_peer(request, endpoint, #endpoint, port, name, length, errmsg) ~= 0 then
+    if set_peer(request, endpoint, #endpoint, port, name, length, errmsg) ~= 0 then
         return nil, ffi_string(errmsg[0])
     end
     if skip == 0 then
@@ -118,6 +126,7 @@ function _M.tick(now)
         any = any == nil and "c" or nil
         brief = brief == "a" and "b" or "a"
     end
+    identity = floor(now / IDENTITY)
 end
 
 

@@ -40,16 +40,31 @@ local function first_without(backend, at, one, other)
 end
 
 
+-- Number of an endpoint that is neither tried nor down, by asking `pick` again: the turn of round robin moves on, so that
+-- the neighbor of one that is down does not get the share of both.
+local function pick_good(backend, pick, tried, down)
+    local at
+    for _ = 1, backend.count do
+        at = pick(backend, tried == NONE and down or tried)
+        local name = name_of(backend, at)
+        if not tried[name] and not down[name] then
+            break
+        end
+    end
+    return at
+end
+
+
 -- Number of an endpoint: what `pick` says, which passes over those it is given if it can; in the end one that was not tried
 -- goes before one that is up. `tried` is nil on a first try.
 function _M.choose(backend, pick, tried)
-    local down = ejection.names
-    local at = pick(backend, tried or ejection.count > 0 and down or nil)
-    if tried or ejection.count > 0 then
-        tried = tried or NONE
-        return first_without(backend, at, tried, down) or first_without(backend, at, tried, NONE) or at
+    if not tried and ejection.count == 0 then
+        return pick(backend)
     end
-    return at
+    tried = tried or NONE
+    local down = ejection.names
+    local at = pick_good(backend, pick, tried, down)
+    return first_without(backend, at, tried, down) or first_without(backend, at, tried, NONE) or at
 end
 
 
