@@ -42,6 +42,8 @@ class Call:
     """Told the certificate (DER) of each handshake."""
     answered: Callable[[str], object] | None = None
     """Told the name of the instance of each good answer."""
+    timed: Callable[[str, float], object] | None = None
+    """Told the same, with the seconds from sending to the end of the answer."""
 
 
 @dataclass(slots=True)
@@ -212,6 +214,8 @@ class Ledger:
             self.outcomes.good += 1
             if call.answered:
                 call.answered(instance)
+            if call.timed:
+                call.timed(instance, took)
             self.outcomes.slowest = max(self.outcomes.slowest, took)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pytest
 
-from harness import certs, http, waiting
+from harness import certs, crowd, waiting
 from harness.backends import Backend
 from harness.gateway import Gateway
 from harness.manifests import Manifest, config_map, endpoint_slice, path, rule
@@ -54,30 +52,6 @@ def value_of(cookie: str) -> str:
 # --- round robin --------------------------------------------------------------------------------------------------------
 
 
-def crowd(gateway: Gateway, host: str, count: int, share: float) -> Counter[str]:
-    """Send requests over kept connections to all workers, a share of them over one alone."""
-    found: Counter[str] = Counter()
-    lock = threading.Lock()
-    connections = [http.Connection(gateway.http_port) for _ in range(40)]
-    draws = random.Random(7)
-    chosen = [0 if draws.random() < share else draws.randrange(1, 40) for _ in range(count)]
-
-    def run(number: int) -> None:
-        for _ in range(chosen.count(number)):
-            answer = connections[number].ask("/", host=host)
-            with lock:
-                found[str(answer.backend)] += 1
-
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(40)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for connection in connections:
-        connection.close()
-    return found
-
-
 @pytest.mark.parametrize("share", [0.0, 0.9])
 def test_round_robin_is_even_in_the_small(
     gateway: Gateway, services: Services, host: str, share: float
@@ -86,9 +60,9 @@ def test_round_robin_is_even_in_the_small(
     instances = services.start("web", 50)
     app = services.ingress("web", rule(host, path("/", "web")))
     gateway.apply(*services.of("web", instances[:49]), app, name="small.yaml")
-    crowd(gateway, host, 100, share)
+    crowd.ask(gateway.http_port, host, 100, share)
     gateway.apply(*services.of("web", instances), app, name="small.yaml")
-    found = crowd(gateway, host, 400, share)
+    found = crowd.ask(gateway.http_port, host, 400, share)
     assert len(found) == 50
     assert max(found.values()) - min(found.values()) <= 4
 
@@ -376,7 +350,7 @@ def test_a_slow_endpoint_loses_its_share(gateway: Gateway, services: Services, h
     app = services.ingress("web", rule(host, path("/", "web")), annotations={"load-balance": "ewma"})
     gateway.apply(*services.of("web", instances), app)
     instances[0].delay = 0.5
-    found = crowd(gateway, host, 400, 0.0)
+    found = crowd.ask(gateway.http_port, host, 400, 0.0)
     assert sum(found.values()) == 400
     assert found[instances[0].id] <= 40
     assert all(found[b.id] >= 20 for b in instances[1:])

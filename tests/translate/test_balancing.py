@@ -119,6 +119,13 @@ def test_what_does_nothing_alone_is_told(annotations: dict[str, str], name: str)
     assert (finding.effect, finding.field.endswith(f"/{name}]")) == (Effect.IGNORED, True)
 
 
+def test_sessions_on_patterns_need_a_path_for_the_cookie() -> None:
+    """a.7: a browser would never send it back."""
+    notes = COOKIE | {"use-regex": "true"}
+    assert World(simple(annotations=notes)).finding("NoEffect").accepted == "session-cookie-path beside it"
+    assert "NoEffect" not in World(simple(annotations=notes | {"session-cookie-path": "/"})).kinds()
+
+
 # --- who decides --------------------------------------------------------------------------------------------------------
 
 

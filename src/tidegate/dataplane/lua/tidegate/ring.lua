@@ -58,12 +58,12 @@ local function pass(places, owners, to_places, to_owners, n, shift)
 end
 
 
--- Make a ring of members; `names` are texts, a member is known by its number in them, from 1.
-function _M.new(names)
-    local n = #names * POINTS
+-- Make a ring of the first `count` names; a member is known by its number, from 1.
+function _M.new(names, count)
+    local n = count * POINTS
     local places, owners = numbers(n), numbers(n)
     local to_places, to_owners = numbers(n), numbers(n)
-    for i = 1, #names do
+    for i = 1, count do
         local seed = crc32(names[i])
         for j = 0, POINTS - 1 do
             local at = (i - 1) * POINTS + j

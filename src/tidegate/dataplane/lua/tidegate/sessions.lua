@@ -51,7 +51,7 @@ end
 
 
 local function ring_of(state)
-    state.ring = state.ring or ring.new(state.names)
+    state.ring = state.ring or ring.new(state.names, #state.names)
     return state.ring
 end
 
@@ -88,7 +88,7 @@ local function begin(affinity, state, backend, tried)
             return at, key
         end
     end
-    local at = round_robin.pick(backend, tried, state.names)
+    local at = round_robin.pick(backend, tried)
     return at, affinity.mode == "persistent" and ids_of(state, backend)[at] or nil
 end
 

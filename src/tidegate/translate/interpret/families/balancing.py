@@ -183,6 +183,10 @@ def complete(draft: Draft, problems: Callable[[str, str, str], None]) -> None:
     affinity = None
     if not parts.get("canary"):
         affinity = _affinity(parts, problems)
+        if affinity and not affinity.path and draft.use_regex:
+            problems(
+                "affinity", "session-cookie-path beside it", "no browser takes a pattern for a cookie's path"
+            )
         draft.settings |= {"affinity": True} if affinity else {}
     hash_by = _hash_by(parts, problems)
     draft.balancing = Balancing(_chosen(parts, hash_by, problems), hash_by, affinity)

@@ -33,10 +33,9 @@ function _M.prepare(balance, names, _, entry, count)
         for n = 1, #balance.subsets do
             names[n] = "set" .. n
         end
-    elseif #names > count then
-        names = { unpack(names, 1, count) }
+        count = #names
     end
-    balance.ring_names = names
+    balance.ring_names, balance.ring_count = names, count
 end
 
 
@@ -58,7 +57,7 @@ function _M.pick(backend, tried)
         return round_robin.pick(backend, tried)
     end
     -- Made when it is first needed: endpoints that change faster than requests come cost nothing.
-    balance.ring = balance.ring or ring.new(balance.ring_names)
+    balance.ring = balance.ring or ring.new(balance.ring_names, balance.ring_count)
     local names, subsets = balance.names, balance.subsets
     if subsets then
         return one_of(subsets[balance.ring:find(key)], names, tried) or round_robin.pick(backend, tried)

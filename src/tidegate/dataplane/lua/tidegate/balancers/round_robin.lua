@@ -14,14 +14,13 @@ local function next_of(cursor, count)
 end
 
 
--- Number of the next endpoint; those tried already (by the names of all) are passed over while there are others.
-function _M.pick(backend, tried, names)
-    local cursor, count = backend.cursor, backend.count
+-- Number of the next endpoint; those tried already are passed over while there are others.
+function _M.pick(backend, tried)
+    local cursor, count, peers = backend.cursor, backend.count, backend.peers
     local at = next_of(cursor, count)
-    names = tried and (names or backend.balance and backend.balance.names)
-    if names then
+    if tried then
         for _ = 2, count do
-            if not tried[names[at]] then
+            if not tried[peers[2 * at - 1] .. ":" .. peers[2 * at]] then
                 break
             end
             at = next_of(cursor, count)
