@@ -70,7 +70,7 @@ class Follower:
         self.batches.append(batch)
         for change in batch.changes:
             if change.obj is None:
-                del self.objects[change.ref]
+                self.objects.pop(change.ref, None)  # what never was usable may go, too
             else:
                 assert change.where is not None
                 self.objects[change.ref] = change.obj

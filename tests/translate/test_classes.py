@@ -87,7 +87,7 @@ def test_a_class_that_comes_later_enables_its_ingresses() -> None:
     changes = world.tell(class_object())
     assert "h/main/shop.example" in changes
     world.tell(FOREIGN)
-    assert world.keys("h/") == world.keys("r/") == world.keys("b/") == world.keys("o/") == []
+    assert world.keys("h/") == world.keys("r/") == world.keys("b/") == world.keys("o/Ingress/") == []
     world.tell(class_object())
     assert world.keys("h/") == ["h/main/shop.example"]
     world.tell(gone(class_object()))

@@ -194,7 +194,10 @@ def test_another_configmap_is_nobodys() -> None:
 def test_a_change_that_concerns_no_ingress_touches_none() -> None:
     """Data settings are one entry: routes hold only overrides."""
     world = World(simple(), options=OPTIONS)
-    assert set(world.tell(load("ConfigMap", "config", data={"proxy-read-timeout": "3"}))) == {"g"}
+    assert set(world.tell(load("ConfigMap", "config", data={"proxy-read-timeout": "3"}))) == {
+        "g",
+        "o/ConfigMap/shop/config",
+    }
 
 
 def test_keys_are_declared_once() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.translate.objects import World, backed, gone, simple
+from tests.translate.objects import World, backed, endpoint_slice, gone, load, service, simple
 from tidegate.findings import Effect
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.translate import last_good_of
@@ -38,7 +38,7 @@ def test_after_a_restart_the_good_version_is_in_force() -> None:
     world = World(GOOD, backed())
     world.tell(BAD)
     kept = last_good_of(world.translator.entries)
-    assert kept == {REF: GOOD[1]}
+    assert kept[REF] == GOOD[1]
     again = World(BAD, backed(), last_good=kept)
     assert again.translator.entries == world.translator.entries
     assert World(backed(), last_good=kept).keys("h/") == []
@@ -81,3 +81,21 @@ def test_unreadable_entries_are_left_out() -> None:
         "zzz": b"",
     }
     assert last_good_of(entries) == {}
+
+
+def test_after_a_restart_services_and_endpoints_are_what_they_were() -> None:
+    """With nothing but what was in force: the entries come out the same, endpoints of named ports included."""
+    port = {"name": "http", "port": 80, "targetPort": "x", "appProtocol": "kubernetes.io/h2c"}
+    slices = [
+        endpoint_slice("web", "10.0.0.1", "10.0.0.2", port_name="http"),
+        endpoint_slice("web", "10.0.0.3", name="web-2", port_name="http", port=9090),
+        endpoint_slice("web", "10.0.0.4", name="web-3", port_name="other"),
+    ]
+    world = World(simple(), service("web", port), slices)
+    assert world.entry("b/shop/web/80") is not None
+    again = World(list(last_good_of(world.translator.entries).items()))
+    assert again.translator.entries == world.translator.entries
+
+
+def test_what_kubernetes_would_not_name_so_is_not_kept() -> None:
+    assert World(load("Service", "a\u0001b", spec={})).keys("o/") == []

@@ -75,7 +75,9 @@ def test_causes() -> None:
     world = World()
     world.translator.apply([simple(), *backed()])
     causes = world.translator.step().causes
-    assert {cause.object for cause in causes.values()} == {"Ingress shop/web"}
+    assert {key: cause.object for key, cause in causes.items()} == {
+        key: "Service shop/web" if key.startswith("o/Service/") else "Ingress shop/web" for key in causes
+    }
     assert {cause.action for cause in causes.values()} == {"added"}
     world.translator.apply([simple(annotations={"proxy-read-timeout": "7"})])
     (route,) = (key for key in world.keys("r/"))

@@ -51,6 +51,9 @@ DISK_SECONDS: Final = 2.0
 """How often the keeper is asked about a disk that lacks something."""
 
 _READY: Final = "s/ready"
+_EARLIER: Final = "an earlier run"
+"""Where findings about what is kept stand, among those of files."""
+
 _log = structlog.stdlib.get_logger("tidegate")
 
 
@@ -205,6 +208,7 @@ class Gateway:
             self._said = 0
             self._log_findings(self.findings.of_files(batch.findings_by_file))
             changes = [(change.ref, change.obj) for change in batch.changes] + self._earlier.of(batch)
+            self._log_findings(self.findings.of_files({_EARLIER: self._earlier.findings()}))
             if not batch.initial and self._inbox.overtakes(changes, beside=self.translator.pending > 0):
                 self._take(self.translator.hasten(changes))
             else:

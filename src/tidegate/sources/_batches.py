@@ -49,7 +49,7 @@ class Batch:
     """True for the one batch that is the complete listing: what it does not hold does not exist."""
     held: frozenset[Ref] = frozenset()
     """In the initial batch: objects that exist, but have been unusable since this source started. A version of them
-    from an earlier run stays in force."""
+    from an earlier run stays in force. If one goes, that is told, although it never came."""
     unread: frozenset[str] = frozenset()
-    """In the initial batch: files of which some objects could not even be named. Objects from an earlier run that the
-    listing lacks may stand there."""
+    """Files of which some objects could not even be named; in the initial batch all of them, later those among
+    ``findings_by_file``. Objects from an earlier run that the listing lacks may stand there."""

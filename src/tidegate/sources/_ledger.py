@@ -10,7 +10,7 @@ What may be long is a generator that pauses often (``yield``) and returns its re
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 
 from tidegate.findings import Finding
 from tidegate.kube.objects import Ref, Resource
@@ -32,6 +32,8 @@ class Ledger:
         """Counts the readings of files, to tell the documents of the latest from those that it lacks."""
         self._dirty: dict[str, Findings] = {}
         """Files whose findings may have changed since the last look, with those told then."""
+        self._held: set[Ref] = set()
+        """Objects of the first listing that were unusable then and ever since."""
         self._telling = False
         """Their findings are being collected."""
 
@@ -128,9 +130,11 @@ class Ledger:
         self._telling = False
         self._before = {}
         if not initial:
-            return Batch(tuple(changes), findings)
-        held = yield from self._held()
-        unread = yield from self._unread()
+            unread = yield from self._unread(findings)
+            return Batch(tuple(changes), findings, unread=unread)
+        held = yield from self._find_held()
+        self._held = set(held)
+        unread = yield from self._unread(self.files)
         return Batch(tuple(changes), findings, initial=True, held=held, unread=unread)
 
     # --- inside -------------------------------------------------------------------------------------------------------
@@ -198,8 +202,12 @@ class Ledger:
         claim = self._winner(ref)
         self._judge_losers(ref, claim)
         now = claim.item.obj if claim else None
+        if now is None and ref in self._held and ref not in self._claims:
+            self._held.discard(ref)
+            return Change(ref, None)
         if now is before or now == before:
             return None
+        self._held.discard(ref)
         return Change(ref, now, claim.place() if claim else None)
 
     def _judge_losers(self, ref: Ref, winner: Claim | None) -> None:
@@ -229,7 +237,7 @@ class Ledger:
             yield
         return found
 
-    def _held(self) -> Generator[None, None, frozenset[Ref]]:
+    def _find_held(self) -> Generator[None, None, frozenset[Ref]]:
         held = []
         for ref in self._claims:
             if self._winner(ref) is None:
@@ -237,10 +245,11 @@ class Ledger:
             yield
         return frozenset(held)
 
-    def _unread(self) -> Generator[None, None, frozenset[str]]:
+    def _unread(self, paths: Iterable[str]) -> Generator[None, None, frozenset[str]]:
         unread = []
-        for path, file in self.files.items():
-            if file.fault or any(d.nameless for d in file.documents):
+        for path in paths:
+            file = self.files.get(path)
+            if file is not None and (file.fault or any(d.nameless for d in file.documents)):
                 unread.append(path)
             yield
         return frozenset(unread)

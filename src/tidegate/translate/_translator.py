@@ -17,6 +17,7 @@ from tidegate.store import answer_for
 from tidegate.translate._causes import FLAGS, cause_of
 from tidegate.translate._options import Options
 from tidegate.translate._places import places
+from tidegate.translate._restarts import KEPT_KINDS, kept_as, written_down
 from tidegate.translate._work import Work
 from tidegate.translate.units import globals as single
 from tidegate.translate.units import workshop
@@ -92,9 +93,20 @@ class Translator:
             if not facts:
                 continue
             cause = cause_of(ref, before, resource)
+            self._keep(ref, resource, cause)
             shop.wake_readers(facts, cause)
             if isinstance(resource or before, Ingress):
                 shop.wake(ref, cause)
+
+    def _keep(self, ref: Ref, resource: Resource | None, cause: Cause) -> None:
+        """Write an object down for the next start, should its file be broken then."""
+        if ref.kind not in KEPT_KINDS:
+            return
+        written = written_down(resource) if resource is not None else None
+        if written is None:
+            self._shop.emission.delete(kept_as(ref), cause)
+        else:
+            self._shop.emission.set(kept_as(ref), written, cause)
 
     def hasten(self, changes: Iterable[tuple[Ref, Resource | None]]) -> Work:
         """Take new versions of EndpointSlices and Endpoints, and build at once the backends that they concern.
