@@ -93,7 +93,7 @@ def test_after_a_restart_services_and_endpoints_are_what_they_were() -> None:
     ]
     world = World(simple(), service("web", port), slices)
     assert world.entry("b/shop/web/80") is not None
-    again = World(list(last_good_of(world.translator.entries).items()))
+    again = World(*last_good_of(world.translator.entries).items())
     assert again.translator.entries == world.translator.entries
 
 
