@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tests.translate.objects import World, backed, endpoint_slice, gone, load, service, simple
+from tests.translate.objects import Fact, World, backed, endpoint_slice, gone, load, service, simple
 from tidegate.findings import Effect
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.translate import last_good_of
@@ -86,7 +86,7 @@ def test_unreadable_entries_are_left_out() -> None:
 def test_after_a_restart_services_and_endpoints_are_what_they_were() -> None:
     """With nothing but what was in force: the entries come out the same, endpoints of named ports included."""
     port = {"name": "http", "port": 80, "targetPort": "x", "appProtocol": "kubernetes.io/h2c"}
-    slices = [
+    slices: list[Fact] = [
         endpoint_slice("web", "10.0.0.1", "10.0.0.2", port_name="http"),
         endpoint_slice("web", "10.0.0.3", name="web-2", port_name="http", port=9090),
         endpoint_slice("web", "10.0.0.4", name="web-3", port_name="other"),
