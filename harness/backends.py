@@ -8,7 +8,7 @@ An instance answers 200 with JSON (see ``Echo``). The query of a request may ask
 JSON), ``chunks=N`` with ``every=S`` (that many chunks, S seconds apart), ``close=1`` (end the connection
 without an answer), ``reset=1`` (the same by TCP reset), ``cut=1`` (half an answer, then the end),
 ``header=Name:value`` (may be repeated). An instance as a whole can be slow or refuse connections:
-``Backend.delay``, ``Backend.refuse()``.
+``Backend.delay``, ``Backend.refuse()``; and all its answers can have another ``Backend.status``.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class Backend:
         self.id, self.address, self.port = name, address, port
         self.delay = 0.0
         """Seconds before each answer."""
+        self.status = 200
+        """Of its answers, unless a request asks for another."""
         self.requests = 0
         """Requests received."""
         self.connections = 0
@@ -200,7 +202,7 @@ class _Connection(asyncio.Protocol):
                 self._task = asyncio.get_running_loop().create_task(self._answer_oddly(request, options))
                 self._task.add_done_callback(self._continue)
                 return
-            self._answer(request, 200, self._echo(request), [])
+            self._answer(request, self._backend.status, self._echo(request), [])
 
     def _continue(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is None:
@@ -245,7 +247,7 @@ class _Connection(asyncio.Protocol):
         await asyncio.sleep(self._backend.delay + float(wish.get("delay", 0)))
         headers = [v for n, v in options if n == "header"]
         body = b"x" * int(wish["bytes"]) if "bytes" in wish else self._echo(request)
-        status = int(wish.get("status", 200))
+        status = int(wish.get("status", self._backend.status))
         if request.get("Upgrade") and "status" not in wish:
             self._upgrade(request)
         elif "reset" in wish:

@@ -29,6 +29,7 @@ DEFAULTS = {
     "tries": 3,
     "allow": [],
     "load_balance": "round_robin",
+    "custom_errors": [],
 }
 
 

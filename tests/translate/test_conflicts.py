@@ -189,7 +189,9 @@ def test_the_default_backend_service_comes_last() -> None:
     world.tell(gone(all_else))
     assert world.fallback() == fallback
     world.tell((moved.ref, None))
-    assert world.keys("h/") == world.keys("r/") == world.keys("b/") == []
+    assert world.keys("h/") == world.keys("r/") == []
+    # Still there for error pages.
+    assert world.keys("b/") == ["b/desk/fallback/*"]
 
 
 def test_catch_all_may_be_forbidden() -> None:

@@ -75,6 +75,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     retry_non_idempotent: bool = False
     grpc_buffer_size: int = 0
     """0: nginx's own."""
+    intercept: tuple[int, ...] = ()
+    """Statuses of backends that are held back for the sake of an error page."""
 
     # upstream
     connect_timeout: int = 5

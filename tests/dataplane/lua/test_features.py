@@ -34,6 +34,16 @@ def _serve(plane: DataPlane, backends: Backends, host: str, count: int = 1, **ro
     return [b.id for b in group]
 
 
+def test_a_route_that_goes_back_to_the_default_profile_has_it(plane: DataPlane, backends: Backends) -> None:
+    """What it had before is only for workers that do not know the new one."""
+    _serve(plane, backends, "before.example.com", profile_before=TWO_MIB.id)
+    answer = http.get(plane.http, "/", host="before.example.com", method="POST", body=b"x" * 1_500_000)
+    assert answer.status == 413
+    (one,) = _serve(plane, backends, "after.example.com", profile="ffffffffffff", profile_before=TWO_MIB.id)
+    answer = http.get(plane.http, "/", host="after.example.com", method="POST", body=b"x" * 1_500_000)
+    assert (answer.status, answer.backend) == (200, one)
+
+
 def test_round_robin_is_even(plane: DataPlane, backends: Backends) -> None:
     """One worker gives each of five endpoints its turn."""
     ids = _serve(plane, backends, "even.example.com", 5)

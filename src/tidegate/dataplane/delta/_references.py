@@ -7,7 +7,7 @@ still named is not removed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,9 +40,8 @@ def facts_of(key: str, value: bytes) -> Facts:
     if key[0] not in _NAMING:
         return _NONE
     match model.decode(key, value):
-        case model.Route(backend=backend, profile=profile, certificate=certificate):
-            targets = (f"b/{backend}" if backend else "", f"c/{certificate}" if certificate else "")
-            return Facts(tuple(target for target in targets if target), profile)
+        case model.Route() as route:
+            return Facts(tuple(_targets_of_route(route)), route.profile)
         case model.Backend(canary=canary):
             return Facts((f"b/{canary.backend}",)) if canary else _NONE
         case model.Host() as host:
@@ -107,6 +106,14 @@ class References:
             return False
         del self._count[target]
         return True
+
+
+def _targets_of_route(route: model.Route) -> Iterator[str]:
+    for backend in (route.backend, route.settings.get("default_backend")):
+        if backend:
+            yield f"b/{backend}"
+    if route.certificate:
+        yield f"c/{route.certificate}"
 
 
 def _targets_of_host(key: str, host: model.Host) -> tuple[str, ...]:

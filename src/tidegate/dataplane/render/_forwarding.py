@@ -43,6 +43,7 @@ def http_lines(node: NodeSettings) -> Iterator[str]:
     yield "map $tg_upgrade $tg_connection { default ''; websocket upgrade; }"
     # What else a client's Connection header may hold names headers that end here: see @hop.
     yield "map $http_connection $tg_jump { default @hop; '' ''; close ''; keep-alive ''; }"
+    yield "map $request_method $tg_no_body { default ''; POST 0; PUT 0; PATCH 0; }"
     if node.generate_request_id:
         yield "map $http_x_request_id $tg_request_id { default $http_x_request_id; '' $tg_fresh_id; }"
     else:
@@ -181,6 +182,23 @@ def entry_lines(node: NodeSettings, headers: Mapping[str, str], *, tls: bool) ->
 def proxy_lines(headers: Mapping[str, str], connection: str = "$tg_connection") -> Iterator[str]:
     """Give the headers as HTTP/1 has them, with those about the connection itself."""
     for name, value in {**headers, "Upgrade": "$tg_upgrade", "Connection": connection}.items():
+        yield f"proxy_set_header {name} {value};"
+
+
+_NOT_FOR_PAGES: Final = (
+    "Connection", "Expect", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Range",
+    "Transfer-Encoding", "Upgrade",
+)  # fmt: skip
+
+
+def page_lines(headers: Mapping[str, str]) -> Iterator[str]:
+    """Give the headers of a request for an error page: a whole page, asked for without a body, of the host's own name."""
+    changed = {
+        "Host": "$tg_best_host",
+        "Content-Length": "$tg_no_body",
+        **dict.fromkeys(_NOT_FOR_PAGES, _NOT_SENT),
+    }
+    for name, value in {**headers, **changed}.items():
         yield f"proxy_set_header {name} {value};"
 
 

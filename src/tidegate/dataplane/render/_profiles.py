@@ -17,6 +17,11 @@ _BODY_SIZES = (
 
 _PROTOCOLS: Final = ("https", "grpc", "grpcs", "fcgi", "auto_http")
 
+_INTERCEPTED: Final = (
+    "404", "404,503", "404,415", "404,500,502,503,504", "500,502,503,504", "502,503,504", "503",
+    "403,404,500,502,503,504", "401,403,404,500,502,503,504",
+)  # fmt: skip
+
 
 def _made(**values: int | bool | str) -> Profile:
     return Profile(tuple(sorted(values.items())))
@@ -29,6 +34,7 @@ EVERYDAY_PROFILES: tuple[Profile, ...] = (
     _made(buffering=True),
     _made(buffering=False),
     _made(request_buffering=False),
+    *(_made(intercept=codes) for codes in _INTERCEPTED),
     *(_made(protocol=protocol) for protocol in _PROTOCOLS),
     *(_made(body_size=size, protocol=protocol) for size in (0, 8 * _MIB) for protocol in _PROTOCOLS[:3]),
 )

@@ -120,7 +120,14 @@ def location_lines(profile: Profile, node: NodeSettings, headers: Mapping[str, s
             case name, _ if name.startswith("ssl_"):
                 pass
             case (
-                ("protocol" | "buffers_number" | "buffer_size" | "busy_buffers_size" | "max_temp_file_size"),
+                (
+                    "protocol"
+                    | "buffers_number"
+                    | "buffer_size"
+                    | "busy_buffers_size"
+                    | "max_temp_file_size"
+                    | "intercept"
+                ),
                 _,
             ):
                 pass
@@ -129,6 +136,19 @@ def location_lines(profile: Profile, node: NodeSettings, headers: Mapping[str, s
     yield from _backend_tls.location_lines(profile, module)
     if module != "grpc" and values.keys() & _SIZES:
         yield from _buffers(module, node, values)
+    yield from intercepting(profile, node)
+
+
+def intercepting(profile: Profile, node: NodeSettings) -> Iterator[str]:
+    """Give the directives that hold back answers of backends for the sake of an error page; gRPC calls get none.
+
+    nginx holds back exactly what an ``error_page`` of the same location names; naming more would lose more bodies.
+    """
+    module, own = module_of(profile), dict(profile.values).get("intercept")
+    codes = node.intercept if own is None else [int(code) for code in str(own).split(",") if code]
+    if codes and module != "grpc":
+        yield f"{module}_intercept_errors on;"
+        yield f"error_page {' '.join(map(str, codes))} @error;"
 
 
 _SIZES: Final = frozenset({"buffers_number", "buffer_size", "busy_buffers_size", "max_temp_file_size"})

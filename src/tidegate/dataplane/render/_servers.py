@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tidegate.dataplane.render import _forwarding, _profiles
+from tidegate.dataplane.render import _forwarding, _profiles, _protocols
 from tidegate.model import NodeSettings, Profile
 
 _ANSWERS = (400, 401, 403, 404, 405, 413, 421, 429, 502, 503, 504)
@@ -61,6 +61,7 @@ def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iter
     yield from _indented(_routing(scheme))
     yield from _indented(_entry_locations(node, headers, tls=tls))
     yield from _indented(_answers())
+    yield from _indented(_page(headers))
     for profile in profiles:
         yield from _indented(_profiles.location(profile, node, headers, tls=tls))
     yield "}"
@@ -105,11 +106,13 @@ def _routing(scheme: str) -> Iterator[str]:
 def _entry_locations(node: NodeSettings, headers: Mapping[str, str], *, tls: bool) -> Iterator[str]:
     yield "location / {"
     yield from _indented(_forwarding.entry_lines(node, headers, tls=tls))
+    yield from _indented(_protocols.intercepting(Profile(), node))
     yield "    proxy_pass http://tidegate;"
     yield "}"
     # For requests with an unusual Connection header: what it names is taken out, an upgrade is passed on.
     yield "location @hop {"
     yield "    rewrite_by_lua_block { tidegate_hop() }"
+    yield from _indented(_protocols.intercepting(Profile(), node))
     yield "    proxy_pass http://tidegate;"
     yield "}"
 
@@ -124,6 +127,19 @@ def _answers() -> Iterator[str]:
     yield f"location @error {{ {end} content_by_lua_block {{ tidegate_error() }} }}"
     for code in _REDIRECTS:
         yield f"location @r{code} {{ return {code} $tg_location; }}"
+
+
+def _page(headers: Mapping[str, str]) -> Iterator[str]:
+    """Give the location that fetches a page for an error. What fails here ends with nginx's own page for that error."""
+    yield "location @page {"
+    yield "    error_page 418 = $tg_jump;"
+    yield f"    error_page {' '.join(map(str, _BY_NGINX))} @no_page;"
+    # The body belongs to the request that failed; the router may have refused to read it.
+    yield "    proxy_pass_request_body off;"
+    yield from _indented(_forwarding.page_lines(headers))
+    yield "    proxy_pass http://tidegate;"
+    yield "}"
+    yield "location @no_page { error_page 418 = $tg_jump; content_by_lua_block { tidegate_no_page() } }"
 
 
 def _tls(node: NodeSettings) -> Iterator[str]:

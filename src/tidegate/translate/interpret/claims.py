@@ -12,6 +12,7 @@ from tidegate.guard import Unacceptable, names, paths, regex
 from tidegate.kube.objects import HttpPath, Ingress, IngressBackend, IngressRule, Ref, ServicePortRef
 from tidegate.store import shared_ends
 from tidegate.translate.interpret.contributions import FALLBACK, Claim, Contribution
+from tidegate.translate.interpret.families import errors
 from tidegate.translate.interpret.faults import Faults
 
 _KINDS: Final = {"Exact": "e", "Prefix": "p", "ImplementationSpecific": "p", None: "p"}
@@ -185,6 +186,11 @@ def without_collisions(claims: dict[tuple[str, str], Claim]) -> dict[tuple[str, 
         taken.add(route)
         settled[slot] = msgspec.structs.replace(claim, route=route)
     return {slot: settled[slot] for slot in claims}
+
+
+def stand_in(ref: Ref, service: str) -> Claim:
+    """Give the claim that names the first port of a Service as a backend, and claims no path for it."""
+    return Claim(ref, "", "", service, errors.ANY_PORT, errors.backend_id(ref.namespace, service), "")
 
 
 def fallbacks(reader: ClaimReader, backing: Backing, hosts: frozenset[str]) -> list[Claim]:

@@ -73,7 +73,7 @@ def _value(name: str, text: str, faults: Faults) -> Any:
 def _read(key: Key, text: str) -> Any:
     """Decode weakly: as for the predecessor, an empty text is false, an empty list, or no value at all."""
     if not text.strip():
-        return {"BOOL": False, "LIST": (), "CIDRS": ()}.get(key.type.name)
+        return {"BOOL": False, "LIST": (), "CIDRS": (), "CODES": ()}.get(key.type.name)
     return key.type.parse(text)
 
 

@@ -116,6 +116,8 @@ class Contribution(msgspec.Struct, frozen=True):
     """Hosts that exist because of this Ingress (none for a canary)."""
     by_rule: tuple[tuple[Claim, ...], ...] = ()
     """Claims in the order of the rules and paths, so that the next version can take over what is equal."""
+    stand_in: Claim | None = None
+    """The default backend of the Ingress's own, as a claim on no path: it only names a backend."""
     context: object = None
     """What the claims depended on besides their paths; None: they must be made anew."""
 

@@ -7,7 +7,7 @@ from tidegate.kube.objects import Ref
 from tidegate.model import Profile
 from tidegate.store import View
 from tidegate.translate._options import Options
-from tidegate.translate.interpret.claims import Backing, route_id
+from tidegate.translate.interpret.claims import Backing, route_id, stand_in
 from tidegate.translate.interpret.contributions import FALLBACK, LAST, Claim, Contribution, Shared
 from tidegate.translate.interpret.drafts import Balancing
 from tidegate.translate.interpret.endpoints import resolve
@@ -45,15 +45,22 @@ def default_backing(view: View, options: Options) -> Backing:
 
 
 def default_contribution(view: View, options: Options) -> Contribution | None:
-    """Give the claim of the default backend to all that no host takes; it goes after every Ingress."""
-    backing = default_backing(view, options)
-    if not backing.backend:
+    """Give the claim of the default backend to all that no host takes; it goes after every Ingress.
+
+    Without endpoints it claims nothing, and only stands ready for error pages.
+    """
+    try:
+        namespace, name = names.qualified(options.default_backend_service)
+    except Unacceptable:
         return None
-    ref = owner(backing.backend.partition("/")[0])
+    ref, backing = owner(namespace), default_backing(view, options)
+    ready = stand_in(ref, name)
+    if not backing.backend:
+        return Contribution(ref, None, _SHARED, {}, frozenset(), stand_in=ready)
     claim = Claim(
         ref, "_", FALLBACK, backing.service, backing.port, backing.backend, route_id(ref, "_", FALLBACK)
     )
-    return Contribution(ref, None, _SHARED, {claim.slot: claim}, frozenset())
+    return Contribution(ref, None, _SHARED, {claim.slot: claim}, frozenset(), stand_in=ready)
 
 
 def owner(namespace: str) -> Ref:

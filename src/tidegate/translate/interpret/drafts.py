@@ -44,6 +44,9 @@ class Draft:
     """Of the backend; empty: what its Service says."""
     balancing: Balancing = NO_BALANCING
     passthrough: bool = False
+    default_backend: str = ""
+    """Name of the Service that answers for others."""
+    passes_errors: bool | None = None
     canary: Canary | None = None
     """With an empty backend: each path has its own."""
 

@@ -22,6 +22,7 @@ from tidegate.model import Endpoint
 from tidegate.store import View
 from tidegate.translate._options import Options
 from tidegate.translate.interpret.families import protocols
+from tidegate.translate.interpret.families.errors import ANY_PORT
 from tidegate.translate.interpret.faults import Faults
 
 _REFUSALS_SHOWN: Final = 5
@@ -62,13 +63,10 @@ def resolve(
 
 
 def matching_port(service: Service, port: str, protocol: str = "TCP") -> ServicePort | None:
-    """Give the first port of a Service, of a protocol, whose number, target port or name is ``port``."""
+    """Give the first port of a Service, of a protocol, whose number, target port or name is ``port``, or any."""
     for item in (service.spec.ports if service.spec else None) or ():
-        if (item.protocol or "TCP") == protocol and port in {
-            str(item.port),
-            str(item.target_port),
-            item.name,
-        }:
+        known = {str(item.port), str(item.target_port), item.name, ANY_PORT}
+        if (item.protocol or "TCP") == protocol and port in known:
             return item
     return None
 

@@ -11,7 +11,14 @@ from tidegate.store import View
 from tidegate.translate._options import Options
 from tidegate.translate.interpret import backend_tls, classes, reading
 from tidegate.translate.interpret.backend_tls import BackendTls
-from tidegate.translate.interpret.claims import Backing, ClaimReader, Context, fallbacks, without_collisions
+from tidegate.translate.interpret.claims import (
+    Backing,
+    ClaimReader,
+    Context,
+    fallbacks,
+    stand_in,
+    without_collisions,
+)
 from tidegate.translate.interpret.contributions import (
     Claim,
     Contribution,
@@ -23,6 +30,7 @@ from tidegate.translate.interpret.contributions import (
 )
 from tidegate.translate.interpret.defaults import default_backing
 from tidegate.translate.interpret.drafts import Draft
+from tidegate.translate.interpret.families import errors
 from tidegate.translate.interpret.faults import Faults
 from tidegate.translate.interpret.policies import Policy
 
@@ -101,6 +109,7 @@ class _Interpretation:
         has_path_faults = len(self._faults.found) > noted
         hosts = self._hosts()
         plain = self._claims(reader, by_rule, hosts)
+        errors.settle(draft, self._ref.namespace, self._policy, self._options)
         claims = without_collisions(plain)
         return Contribution(
             ref=self._ref,
@@ -109,6 +118,7 @@ class _Interpretation:
             claims=claims,
             hosts=frozenset() if draft.canary else hosts,
             by_rule=by_rule,
+            stand_in=stand_in(self._ref, draft.default_backend) if draft.default_backend else None,
             context=None if has_path_faults else context,
         )
 

@@ -7,7 +7,7 @@ from typing import Final
 from tidegate.guard import names, values
 from tidegate.guard.values import Type
 from tidegate.translate.interpret.declarations import Key, Risk
-from tidegate.translate.interpret.families import balancing, bodies, retries
+from tidegate.translate.interpret.families import balancing, bodies, errors, retries
 
 _RISK: Final = values.enum(
     "Low", "Medium", "High", "Critical", ignore_case=True, values={r.name.capitalize(): r for r in Risk}
@@ -102,6 +102,20 @@ KEYS: Final[tuple[Key, ...]] = (
         0,
         "Seconds for all tries; 0 is no limit.",
         node="tries_timeout",
+    ),
+    Key(
+        "custom-http-errors",
+        errors.codes(300, 599),
+        (),
+        "Statuses that clients get from the default backend instead.",
+        data="custom_errors",
+        policy="custom_errors",
+    ),
+    _flag(
+        "disable-proxy-intercept-errors",
+        "Let errors that backends answer pass all the same.",
+        default=False,
+        policy="passes_errors",
     ),
     Key("whitelist-source-range", values.CIDRS, (), "Client networks that may come in.", data="allow"),
     # The default location profile
@@ -384,8 +398,8 @@ ACCEPTED: Final = frozenset({"allow-snippet-annotations", "disable-ipv6", "proxy
 NOT_YET: Final = _names(
     """
     access-log-params access-log-path add-headers allow-backend-server-header brotli-level brotli-min-length brotli-types
-    custom-http-errors debug-connections default-type disable-access-log disable-http-access-log disable-ipv6-dns
-    disable-proxy-intercept-errors disable-stream-access-log enable-access-log-for-default-backend enable-aio-write
+    debug-connections default-type disable-access-log disable-http-access-log disable-ipv6-dns
+    disable-stream-access-log enable-access-log-for-default-backend enable-aio-write
     enable-auth-access-log enable-brotli enable-multi-accept enable-ocsp enable-opentelemetry enable-serial-reloads
     enable-syslog error-log-level error-log-path forwarded-for-proxy-protocol-header geoip2-autoreload-in-minutes
     global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key

@@ -16,6 +16,7 @@ from tidegate.translate.interpret.families import (
     balancing,
     bodies,
     canaries,
+    errors,
     https,
     passthrough,
     protocols,
@@ -39,6 +40,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *retries.ANNOTATIONS,
     *bodies.ANNOTATIONS,
     *access.ANNOTATIONS,
+    *errors.ANNOTATIONS,
     *canaries.ANNOTATIONS,
 )
 """All declared annotations, family by family."""
@@ -52,6 +54,7 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     balancing.complete,
     passthrough.complete,
     canaries.complete,
+    errors.complete,
 )
 
 BY_NAME: Final = {annotation.name: annotation for annotation in ANNOTATIONS}
@@ -62,6 +65,7 @@ CANONICAL: Final = {alias: annotation.name for annotation in ANNOTATIONS for ali
 
 DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, Data)) | {
     "affinity",
+    "default_backend",
     "redirect",
     "rewrite_target",
     "upstream_vhost",
@@ -69,7 +73,9 @@ DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.t
 }
 """Keys that may stand in ``Route.settings``."""
 
-PROFILE_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, InProfile))
+PROFILE_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, InProfile)) | {
+    "intercept"
+}
 """Keys that may stand in a location profile."""
 
 NOT_FOR_CATCH_ALL: Final = frozenset(

@@ -303,7 +303,8 @@ class Merger:
 def _backends(contribution: Contribution | None) -> dict[str, Claim]:
     if contribution is None:
         return {}
-    return {claim.backend: claim for claim in contribution.claims.values() if claim.backend}
+    claims = (*contribution.claims.values(), *([contribution.stand_in] if contribution.stand_in else ()))
+    return {claim.backend: claim for claim in claims if claim.backend}
 
 
 def _note(claim: Claim, effect: Effect, kind: str, accepted: str, message: str) -> Note:

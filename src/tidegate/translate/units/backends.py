@@ -13,10 +13,11 @@ from tidegate.translate.interpret import endpoints
 from tidegate.translate.interpret.contributions import Claim
 from tidegate.translate.interpret.endpoints import Resolved
 from tidegate.translate.interpret.families import templates
+from tidegate.translate.interpret.families.errors import ANY_PORT
 from tidegate.translate.interpret.faults import cut
 from tidegate.translate.merge.backends import BackendState
 from tidegate.translate.merge.ledger import Note
-from tidegate.translate.units.workshop import BACKEND, Workshop
+from tidegate.translate.units.workshop import BACKEND, INGRESS, Workshop
 
 
 def _backend(state: BackendState, found: Resolved, canary: Canary | None) -> Backend:
@@ -142,6 +143,11 @@ class Backends:
             self._shop.ledger.put(source)
             return
         kind, accepted, message = missing
+        if state.port == ANY_PORT:
+            field = f"metadata.annotations[{self._shop.options.annotations_prefix}/default-backend]"
+            finding = Finding(Effect.WARNING, kind, str(ref), field, state.service, accepted, message)
+            self._shop.ledger.put(source, [Note(ref, finding)] if ref.kind == INGRESS else [])
+            return
         value = f"{state.service}:{state.port}"
         finding = Finding(Effect.WARNING, kind, str(ref), ".backend.service", value, accepted, message)
         self._shop.ledger.put(source, [Note(ref, finding, name)])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tidegate.kube.objects import Ref
-from tidegate.model import Cause, NodeSettings
+from tidegate.model import Cause, NodeSettings, Settings
 from tidegate.translate.interpret import configmap, defaults
+from tidegate.translate.interpret.families import errors
 from tidegate.translate.merge.ledger import Note
 from tidegate.translate.units.workshop import CONFIGURATION, DEFAULT_BACKEND, INGRESS, Workshop, qualified
 
@@ -29,12 +32,23 @@ class Configuration:
         configuration = configmap.interpret(ref, found, shop.options.node)
         shop.readers.set(CONFIGURATION_UNIT, view.seen)
         shop.ledger.put(CONFIGURATION_UNIT, [Note(ref, finding) for finding in configuration.findings])
-        shop.emission.set("g", configuration.settings, cause)
-        self.node = configuration.node
+        shop.emission.set("g", self._settings(configuration.settings), cause)
+        held_back = errors.held_back_everywhere(configuration.policy, shop.options)
+        self.node = msgspec.structs.replace(configuration.node, intercept=held_back)
         if configuration.policy != shop.policy:
             shop.policy = configuration.policy
             for ingress in shop.store.refs(INGRESS):
                 shop.wake(ingress, cause)
+
+    def _settings(self, settings: Settings) -> Settings:
+        """Add what flags decide and no annotation or key says otherwise."""
+        default = qualified(self._shop.options.default_backend_service, "Service")
+        if default is None:
+            return settings
+        stand_in = errors.backend_id(default.namespace, default.name)
+        return msgspec.structs.replace(
+            settings, values=settings.values | {"default_backend_service": stand_in}
+        )
 
 
 class DefaultBackend:

@@ -28,14 +28,10 @@ local TLS = { https = true, grpcs = true, auto_http = true }
 local _M = {}
 
 
+-- A canary, or what stands in for a backend, was decided before.
 local function backend_of(route)
-    local backend = route.backend
-    if not backend or backend.balance then
-        -- Primary or canary was decided in the set phase.
-        local id = get "tg_backend" or ""
-        backend = id ~= "" and routes.backend(id) or backend
-    end
-    return backend
+    local id = get "tg_backend" or ""
+    return id ~= "" and routes.backend(id) or route.backend
 end
 
 

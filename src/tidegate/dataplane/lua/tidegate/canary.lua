@@ -72,9 +72,11 @@ end
 -- What decides on sessions of a route's requests at a backend, the route's own one or the canary beside it; nil if nothing.
 function _M.affinity(primary, backend)
     local balance = primary.balance
-    if balance and (backend == primary or balance.canary and balance.canary.sticky ~= false) then
-        return balance.affinity
+    if not balance or backend == primary then
+        return balance and balance.affinity
     end
+    local canary = balance.canary
+    return canary and canary.object == backend and canary.sticky ~= false and balance.affinity or nil
 end
 
 
@@ -88,21 +90,23 @@ function _M.can_answer(primary, backend)
 end
 
 
--- The backend to use: the canary's if the request wants it and it has endpoints. A primary without endpoints answers 503
--- whatever the canary has (reference g.11).
-function _M.choose(backend)
+-- The canary's backend if the request wants it and it can answer, else nil.
+function _M.share(backend)
     local balance = backend.balance
-    if not balance.canary or backend.count == 0 then
-        return backend
+    if not balance or not balance.canary then
+        return nil
     end
     local other = balance.canary.object
     if other.epoch ~= entries.epoch then
         routes.load_backend(other)
     end
-    if not wants(balance, backend) then
-        return backend
-    end
-    return _M.can_answer(backend, other) and other or backend
+    return wants(balance, backend) and _M.can_answer(backend, other) and other or nil
+end
+
+
+-- The backend to use. A primary without endpoints answers 503 whatever the canary has (reference g.11).
+function _M.choose(backend)
+    return backend.count > 0 and _M.share(backend) or backend
 end
 
 

@@ -22,6 +22,7 @@ local LATE = {
     require "tidegate.features.backend_tls",
     require "tidegate.features.timeouts",
     require "tidegate.features.affinity",
+    require "tidegate.features.errors",
 }
 
 local conf = require "tidegate.settings"
@@ -40,12 +41,13 @@ local function collect(modules, get, plan, entry)
 end
 
 
+-- The default profile, nil here, is known to every worker: what a route had before it does not count.
 local function known_profile(entry)
-    for _, id in ipairs { entry.p or "", entry.q or "" } do
-        if id ~= "" and conf.profiles[id] then
-            return id
-        end
+    local id, before = entry.p, entry.q
+    if not id or conf.profiles[id] then
+        return id
     end
+    return before and conf.profiles[before] and before or nil
 end
 
 

@@ -17,6 +17,8 @@ local KEPT = {
     ["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,
     ["connection"] = true, ["close"] = true, ["keep-alive"] = true, ["te"] = true, ["expect"] = true,
     ["forwarded"] = true, ["x-real-ip"] = true, ["x-request-id"] = true, ["x-scheme"] = true,
+    ["x-code"] = true, ["x-format"] = true, ["x-namespace"] = true, ["x-ingress-name"] = true,
+    ["x-service-name"] = true, ["x-service-port"] = true,
 }
 local KEPT_STARTS = { "x-forwarded-", "x-original-" }
 

@@ -50,6 +50,7 @@ function _M.master(given)
     tidegate_error = require("tidegate.errors").run
     tidegate_hop = require("tidegate.hop").run
     tidegate_client = require("tidegate.client").find
+    tidegate_no_page = require("tidegate.errors").without_page
     tidegate_log = require("tidegate.counters").log
     tidegate_certificate = require("tidegate.tls").run
     collectgarbage("collect")

@@ -48,7 +48,7 @@ end
 
 -- End a request with one of the gateway's own answers.
 local function answer(route, location)
-    return jump(route, errors.instead(location))
+    return jump(route, errors.instead(route, location))
 end
 
 
@@ -93,6 +93,8 @@ end
 -- Everything that the short way does not cover. The body limit is judged here because a jump to a named location passes
 -- the place where nginx judges it; bodies without a length are judged by nginx as they are read.
 local function decide(route, host, is_tls)
+    -- One before it, at the same address, may have ended before its balancer phase.
+    last_request = 0
     if route and route.choices then
         route = conditions.choose(route.choices)
     end
@@ -119,8 +121,16 @@ local function decide(route, host, is_tls)
         backend = canary.choose(backend)
         var.tg_backend = backend.id
     end
+    local profile = plan.profile
     if backend.count == 0 and not canary.can_answer(route.backend, backend) then
-        return answer(route, "@e503")
+        backend = errors.stand_in(route)
+        if not backend then
+            return answer(route, "@e503")
+        end
+        var.tg_backend = backend.id
+        if plan.protocol then
+            profile = DEFAULT_PROFILE
+        end
     end
     location = run(plan.late, host, is_tls)
     if location then
@@ -129,9 +139,9 @@ local function decide(route, host, is_tls)
     if plan.profile and is_too_large(plan) then
         return answer(route, "@e413")
     end
-    if plan.profile or plan.has_own_host or entries.draining then
+    if profile or plan.has_own_host or entries.draining then
         hop.strip()
-        return jump(route, plan.profile or DEFAULT_PROFILE)
+        return jump(route, profile or DEFAULT_PROFILE)
     end
     return route.id
 end

@@ -115,10 +115,10 @@ function _M.route(id)
 end
 
 
--- What a route is called: namespace, Ingress, service; for metrics.
+-- What a route is called: namespace, Ingress, service, port; for metrics and error pages.
 function _M.names(id)
     local entry = entries.read("r/" .. id) or {}
-    return entry.ns or "", entry.ing or "", entry.svc or ""
+    return entry.ns or "", entry.ing or "", entry.svc or "", entry.port or ""
 end
 
 
