@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from harness import certs, crowd, waiting
+from harness import certs, crowd, http, waiting
 from harness.backends import Backend
 from harness.gateway import Gateway
 from harness.manifests import Manifest, config_map, endpoint_slice, path, rule
@@ -72,6 +72,24 @@ def test_workers_share_their_turn(gateway: Gateway, services: Services, host: st
     objects = services.make("web", count=20)
     gateway.apply(*objects, services.ingress("web", rule(host, path("/", "web"))))
     assert max(Counter(ask(gateway, host, 20)).values()) <= 2
+
+
+def test_old_and_new_workers_share_their_turn(gateway: Gateway, services: Services, host: str) -> None:
+    """A reload keeps where round robin stands: with requests at workers of both generations it is still even."""
+    app = services.ingress("web", rule(host, path("/", "web")))
+    gateway.apply(*services.make("web", count=10), app)
+    old = [http.Connection(gateway.http_port) for _ in range(6)]
+    for connection in old:
+        connection.send(f"GET /?delay=2 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    reloads = gateway.reloads
+    wish = {"proxy-body-size": "12345k"}
+    gateway.apply(services.ingress("big", rule(f"big.{host}", path("/", "web")), annotations=wish))
+    waiting.until(lambda: gateway.reloads > reloads, 20, 0.02)
+    asked = ask(gateway, host, 34)
+    asked += [str(connection.receive().backend) for connection in old]
+    for connection in old:
+        connection.close()
+    assert max(Counter(asked).values()) - min(Counter(asked).values()) <= 2
 
 
 # --- consistent hash ----------------------------------------------------------------------------------------------------

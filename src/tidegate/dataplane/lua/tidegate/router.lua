@@ -117,7 +117,7 @@ local function decide(route, host, is_tls)
     if backend.epoch ~= entries.epoch then
         routes.load_backend(backend)
     end
-    if backend.balance then
+    if backend.balance and backend.balance.canary then
         backend = canary.choose(backend)
         var.tg_backend = backend.id
     end
