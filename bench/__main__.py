@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import _report, balancing, loss, memory, propagation, reloads, request_path, scale
+from bench import _report, balancing, loss, memory, propagation, protocols, reloads, request_path, scale
 
 Group = Callable[[bool, _report.Told], Sequence[_report.Row]]
 
@@ -25,6 +25,7 @@ GROUPS: dict[str, Group] = {
     "reloads": reloads.rows,
     "loss": loss.rows,
     "balancing": balancing.rows,
+    "protocols": protocols.rows,
 }
 
 

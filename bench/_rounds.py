@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 
 from harness import cpu, wrk
 
+Runner = Callable[..., wrk.Load]
+"""Takes a target with ``seconds``, ``connections`` and ``cores``, as ``wrk.run`` and ``h2load.run`` do."""
+
 WORKER_CORE = 0
 LOAD_CORE = 1
 
@@ -24,6 +27,8 @@ class Setup:
     name: str
     workers: tuple[int, ...]
     target: wrk.Target
+    load: Runner = wrk.run
+    """Sends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ def measure(
     """Load each set-up once per round, in turning order; a warm-up round before is not counted."""
     costs = [Costs(s.name) for s in setups]
     for setup in setups:
-        wrk.run(setup.target, seconds=1, connections=connections, cores=[LOAD_CORE])
+        setup.load(setup.target, seconds=1, connections=connections, cores=[LOAD_CORE])
     for number in range(rounds):
         told(f"round {number + 1} of {rounds}")
         for i in range(len(setups)):
@@ -108,7 +113,7 @@ def measure(
 
 def _once(setup: Setup, seconds: int, connections: int) -> Cost:
     before, busy = cpu.read(setup.workers), cpu.core_busy(WORKER_CORE)
-    load = wrk.run(setup.target, seconds=seconds, connections=connections, cores=[LOAD_CORE])
+    load = setup.load(setup.target, seconds=seconds, connections=connections, cores=[LOAD_CORE])
     used = cpu.read(setup.workers).since(before)
     foreign = max(cpu.core_busy(WORKER_CORE) - busy - used.total, 0) / load.seconds
     micro = 1e6 / max(load.requests, 1)

@@ -52,7 +52,7 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
         stack.enter_context(nginx.fast_backend(backend, cores={_rounds.LOAD_CORE}))
         pair = certs.Authority().issue("*.bulk.example")
         told(f"starting a gateway with {size.hosts:,} hosts, one with one host, and bare nginx")
-        bare = stack.enter_context(_bare(backend, pair))
+        bare = stack.enter_context(bare_nginx(backend, pair))
         large = stack.enter_context(
             _gateway(
                 Fleet(size.hosts, port=backend, address="127.0.0.1", annotated=False),
@@ -71,7 +71,8 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
     return _table({c.name: c for c in measured}, size)
 
 
-def _bare(backend: int, pair: certs.Pair) -> nginx.Nginx:
+def bare_nginx(backend: int, pair: certs.Pair) -> nginx.Nginx:
+    """Give a bare nginx with the gateway's own settings, on a plain port and one with TLS; not started."""
     plain, tls = waiting.free_ports(2)
     text = BARE.read_text().replace("@BACKEND@", f"127.0.0.1:{backend}").replace("@PORT@", str(plain))
     server = nginx.Nginx(text, cores={_rounds.WORKER_CORE})
