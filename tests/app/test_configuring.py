@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from harness import waiting
 from tidegate import model
 from tidegate.app._configuring import Configurer
+from tidegate.app._quarantine import FIRST_SECONDS, Quarantine
 from tidegate.dataplane import install, push, render
 from tidegate.dataplane.delta import Queue
 from tidegate.model import Cause, NodeSettings, Profile, Route
@@ -112,6 +114,74 @@ async def test_a_refused_profile_is_found_and_the_others_are_applied(rig: Rig) -
     assert rig.queue.missing_profiles() == {}
 
 
+async def test_a_refused_profile_is_tried_again_and_comes_once_nginx_takes_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When its time has come; and at once with other settings of the node."""
+    await rig.configurer.begin(rig.node)
+    configurer, configure = rig.configurer, rig.keeper.configure
+    picky = True
+
+    async def refusing(rendered: render.Rendered) -> object:
+        if picky and GOOD[0].id in rendered.profiles:
+            raise push.ConfigurationRefused("not now")
+        return await configure(rendered)
+
+    monkeypatch.setattr(rig.keeper, "configure", refusing)
+    rig.want(GOOD[0])
+    await configurer._change(rig.queue.missing_profiles(), patient=True)
+    rig.want(GOOD[0])
+    assert [finding.type for finding in configurer.findings()] == ["ProfileRefused"]
+    assert rig.queue.missing_profiles() == {}
+    begin = time.monotonic()
+    configurer._reconsider(begin)
+    assert rig.queue.take() is None
+    assert rig.queue.missing_profiles() == {}
+    picky = False
+    configurer._reconsider(begin + 2 * FIRST_SECONDS)
+    assert rig.queue.take() is None
+    assert set(rig.queue.missing_profiles()) == {GOOD[0].id}
+    await configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert GOOD[0].id in await rig.known()
+    assert configurer.findings() == ()
+    rig.want(GOOD[0])
+    assert rig.queue.profiles_in_force() == {GOOD[0].id}
+
+
+async def test_a_refused_profile_comes_with_settings_with_which_nginx_takes_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await rig.configurer.begin(rig.node)
+    configure, node = rig.keeper.configure, rig.configurer.node
+
+    async def refusing(rendered: render.Rendered) -> object:
+        if rig.configurer.wanted_node == node and GOOD[0].id in rendered.profiles:
+            raise push.ConfigurationRefused("not with these")
+        return await configure(rendered)
+
+    monkeypatch.setattr(rig.keeper, "configure", refusing)
+    rig.want(GOOD[0])
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    rig.want(GOOD[0])
+    assert GOOD[0].id not in await rig.known()
+    rig.configurer.wanted_node = replace(node, worker_connections=512)
+    await rig.configurer._change({}, patient=True)
+    assert rig.queue.take() is None
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert GOOD[0].id in await rig.known()
+    assert rig.configurer.findings() == ()
+
+
+async def test_what_is_refused_and_not_wanted_any_more_is_forgotten(rig: Rig) -> None:
+    await rig.configurer.begin(rig.node)
+    rig.want(BAD)
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert rig.configurer.findings()
+    rig.want()
+    rig.configurer._reconsider(time.monotonic())
+    assert rig.configurer.findings() == ()
+
+
 async def test_refused_settings_leave_those_in_force_and_new_profiles_come_all_the_same(rig: Rig) -> None:
     await rig.configurer.begin(rig.node)
     rig.configurer.wanted_node = replace(rig.node, ssl_ciphers="NO-SUCH-CIPHER")
@@ -130,3 +200,22 @@ async def test_without_settings_that_nginx_takes_it_begins_with_the_flags_alone(
     await rig.configurer.begin(rig.node)
     assert rig.configurer.node == rig.node
     assert (await rig.keeper.status()).master
+
+
+def test_each_trial_comes_later_than_the_one_before() -> None:
+    held, now = Quarantine(first=10, longest=35), 0.0
+    waits = []
+    for _ in range(4):
+        held.add("p", now)
+        waits.append(wait := held.wait(now))
+        assert wait is not None
+        assert held.release(now + wait - 1) == []
+        now += wait
+        assert held.release(now) == ["p"]
+        assert "p" not in held
+    assert waits == [10, 20, 35, 35]
+    assert held.accept({"p"}) == ["p"]
+    held.add("p", now)
+    assert held.wait(now) == 10
+    assert held.keep({"q"}) == ["p"]
+    assert held.wait(now) is None

@@ -90,6 +90,17 @@ def test_after_a_restart_services_and_endpoints_are_what_they_were() -> None:
         endpoint_slice("web", "10.0.0.1", "10.0.0.2", port_name="http"),
         endpoint_slice("web", "10.0.0.3", name="web-2", port_name="http", port=9090),
         endpoint_slice("web", "10.0.0.4", name="web-3", port_name="other"),
+        endpoint_slice(
+            "web",
+            name="web-4",
+            port_name="http",
+            endpoints=[
+                {
+                    "addresses": ["10.0.0.5"],
+                    "conditions": {"ready": False, "serving": True, "terminating": True},
+                }
+            ],
+        ),
     ]
     world = World(simple(), service("web", port), slices)
     assert world.entry("b/shop/web/80") is not None

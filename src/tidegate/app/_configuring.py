@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from tidegate.app import _memory
+from tidegate.app._quarantine import Quarantine
 from tidegate.app._taken_ports import TakenPorts
 from tidegate.dataplane import render
 from tidegate.dataplane.delta import Queue, Reloads, trials
@@ -38,6 +39,8 @@ from tidegate.model import NodeSettings, Profile
 
 _RETRY: Final = 2.0
 """Seconds after a configuration that could not be put in force for a reason that may pass (a port in use)."""
+
+_SETTINGS: Final = "settings"
 
 _log = structlog.stdlib.get_logger("tidegate")
 
@@ -75,7 +78,8 @@ class Configurer:
         self._profiles: dict[str, Profile] = {}
         self._refused_node: NodeSettings | None = None
         self._taken = TakenPorts()
-        self._refused: dict[str, str] = {}
+        self._refused = Quarantine()
+        """Ids of profiles; and the word that stands for the settings of the node."""
         self._trouble: dict[str, Finding] = {}
         self.wanted_node = NodeSettings()
         self.wanted_profiles: Mapping[str, Profile] = {}
@@ -118,6 +122,7 @@ class Configurer:
         """Keep nginx's configuration in step until cancelled."""
         while True:
             now = time.monotonic()
+            self._reconsider(now)
             missing = self._queue.missing_profiles()
             wait = self._reloads.wait(missing, now, settings=self._has_new_settings())
             wait = self._taken.wait(now) if wait is None else max(wait, self._retry_at - now)
@@ -125,10 +130,29 @@ class Configurer:
                 self._reloads.spend(missing, now)
                 await self._change(missing, patient=True)
                 continue
+            waits = [some for some in (wait, self._refused.wait(now)) if some is not None]
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(min(waits, default=None)):
                     await self._wake.wait()
             self._wake.clear()
+
+    def _reconsider(self, now: float) -> None:
+        """Let what was refused be tried again when its time has come; forget what nobody wants any more."""
+        self._forgive(self._refused.keep({*self.wanted_profiles, _SETTINGS}))
+        due = self._refused.release(now)
+        if _SETTINGS in due:
+            self._refused_node = None
+        self._release(due)
+
+    def _forgive(self, profiles: list[str]) -> None:
+        for name in profiles:
+            self._trouble.pop(_refused_as(name), None)
+        self._release(profiles)
+
+    def _release(self, profiles: list[str]) -> None:
+        if profiles:
+            self._queue.reconsider_profiles(profiles)
+            self.on_change()
 
     # --- changing -------------------------------------------------------------------------------------------
 
@@ -172,6 +196,7 @@ class Configurer:
         """Find out what is refused: the settings, or some of the new profiles; apply the rest."""
         if node != self._node and not await self._takes(node, self._profiles.values(), missing):
             self._refused_node = node
+            self._refused.add(_SETTINGS, time.monotonic())
             self._say(
                 "SettingsRefused", "", str(refusal), "settings of the global ConfigMap that nginx takes"
             )
@@ -189,11 +214,11 @@ class Configurer:
         except StopIteration as end:
             self._quarantine(end.value, str(refusal))
 
-    def _quarantine(self, refused: Iterable[Profile], why: str) -> None:
+    def _quarantine(self, refused: Collection[Profile], why: str) -> None:
         for profile in refused:
-            self._refused[profile.id] = why
-            self._say(f"ProfileRefused {profile.id}", _words(profile), why, "values that nginx takes")
-        self._queue.refuse_profiles(self._refused)
+            self._refused.add(profile.id, time.monotonic())
+            self._say(_refused_as(profile.id), _words(profile), why, "values that nginx takes")
+        self._queue.refuse_profiles(profile.id for profile in refused)
         self.on_change()
 
     async def _takes(
@@ -217,13 +242,19 @@ class Configurer:
             raise KeeperFailed(f"cannot write what nginx reads: {error}") from error
         done = await self._keeper.configure(rendered)
         self._note(node, rendered, done.how, time.monotonic() - begin, missing)
-        self._node, self._profiles = node, {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
+        has_changed, self._node = node != self._node, node
+        self._profiles = {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
+        self._forgive(self._refused.accept(self._profiles))
         self._taken.settle(node)
         self._taken.keep_only(self.wanted_node)
         self._queue.know_profiles(rendered.profiles)
         self.on_change()
         if node == self._possible_node:
             self._trouble.pop("SettingsRefused", None)
+            self._refused.accept({_SETTINGS})
+        if has_changed:
+            # With other settings nginx may take what it refused.
+            self._forgive(self._refused.keep({_SETTINGS}))
         try:
             render.remove_files(self._state_dir, but=rendered.files)
             _memory.save(
@@ -279,6 +310,11 @@ def worker_user() -> str | None:
             account = pwd.getpwnam(name)
             return f"{name} {grp.getgrgid(account.pw_gid).gr_name}"
     return "root"
+
+
+def _refused_as(profile: str) -> str:
+    """Name the trouble about a profile that is refused."""
+    return f"ProfileRefused {profile}"
 
 
 def _words(profile: Profile) -> str:

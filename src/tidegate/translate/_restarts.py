@@ -6,13 +6,14 @@ endpoints in the backends: nothing is kept twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
 
 from tidegate.kube.objects import (
     KINDS,
+    EndpointConditions,
     EndpointSlice,
     Metadata,
     Ref,
@@ -23,12 +24,14 @@ from tidegate.kube.objects import (
     SliceEndpoint,
     SlicePort,
 )
-from tidegate.model import Backend, Certificate, Endpoint, decode
+from tidegate.model import Backend, Certificate, decode
 from tidegate.store import SERVICE_LABEL
 from tidegate.translate.interpret.endpoints import matching_port
 
 KEPT_KINDS: Final = frozenset({"Service", "ConfigMap", "IngressClass", "Namespace"})
 """Kinds of which every object is kept as it is; of Ingresses the version in force is."""
+
+_ENDING: Final = EndpointConditions(ready=False, serving=True, terminating=True)
 
 
 def kept_as(ref: Ref) -> str:
@@ -89,13 +92,13 @@ def _slices(key: str, value: bytes, objects: Mapping[Ref, Resource]) -> Iterator
     declared = matching_port(service, port) if isinstance(service, Service) else None
     if declared is None or not isinstance(backend, Backend):
         return
-    for number in sorted({endpoint.port for endpoint in backend.endpoints}):
+    for number in sorted({endpoint.port for endpoint in (*backend.endpoints, *backend.draining)}):
         metadata = Metadata(f"{name}/{port}/{number}", namespace=namespace, labels={SERVICE_LABEL: name})
-        yield _slice(metadata, declared, number, backend.endpoints)
+        yield _slice(metadata, declared, number, backend)
 
 
-def _slice(
-    metadata: Metadata, declared: ServicePort, number: int, endpoints: Iterable[Endpoint]
-) -> EndpointSlice:
-    addresses = tuple(SliceEndpoint((e.address,)) for e in endpoints if e.port == number)
-    return EndpointSlice(metadata, endpoints=addresses, ports=(SlicePort(declared.name, number),))
+def _slice(metadata: Metadata, declared: ServicePort, number: int, backend: Backend) -> EndpointSlice:
+    ready = [SliceEndpoint((e.address,)) for e in backend.endpoints if e.port == number]
+    ending = [SliceEndpoint((e.address,), _ENDING) for e in backend.draining if e.port == number]
+    ports = (SlicePort(declared.name, number),)
+    return EndpointSlice(metadata, endpoints=(*ready, *ending), ports=ports)

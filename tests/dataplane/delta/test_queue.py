@@ -188,6 +188,36 @@ def test_a_refused_profile_leaves_the_route_the_one_in_force() -> None:
     assert batch.changes["r/r"] == route("c", "old")
 
 
+def test_a_refused_profile_that_is_tried_again_makes_its_routes_wait_for_it_once_more() -> None:
+    queue = Queue()
+    queue.know_profiles(["old"])
+    queue.adopt([("r/r", route("b", "old")), ("b/b", backend(1))])
+    queue.refuse_profiles(["bad"])
+    offer(queue, {"r/r": route("b", "bad")})
+    (batch,) = send_all(queue)
+    assert batch.changes["r/r"] == route("b", "old")
+    queue.reconsider_profiles(["bad"])
+    assert queue.missing_profiles() == {}
+    assert send_all(queue) == []
+    assert list(queue.missing_profiles()) == ["bad"]
+    queue.know_profiles(["old", "bad"])
+    (batch,) = send_all(queue)
+    assert b'"bad"' in (batch.changes["r/r"] or b"")
+    assert queue.profiles_in_force() == {"bad"}
+
+
+def test_a_profile_that_is_tried_again_while_its_route_is_out_is_waited_for_after_it() -> None:
+    queue = Queue()
+    queue.refuse_profiles(["bad"])
+    offer(queue, {"r/r": route("", "bad")})
+    batch = queue.take()
+    assert batch is not None
+    queue.reconsider_profiles(["bad"])
+    queue.acknowledge(batch)
+    assert send_all(queue) == []
+    assert list(queue.missing_profiles()) == ["bad"]
+
+
 def test_an_endpoint_change_passes_a_group_that_waits() -> None:
     queue = Queue()
     queue.adopt([("b/b", backend(1, 2))])

@@ -55,6 +55,10 @@ class InForce:
             self._profiles.pop(key, None)
         return self._references.set(key, facts.targets)
 
+    def doubt(self, key: str) -> None:
+        """Take that an entry is not in force as it was wanted, so that the same value goes again."""
+        self._digests[key] = -1
+
     def remove(self, key: str) -> list[str]:
         """Take that an entry is gone; give the keys that nothing names any longer."""
         self._digests.pop(key, None)

@@ -41,6 +41,8 @@ class Batch:
     changes: Mapping[str, bytes | None]
     """As nginx gets them."""
     groups: tuple[Group, ...]
+    substituted: frozenset[str] = frozenset()
+    """Routes that go with another profile than they want, since that one is refused."""
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -59,6 +61,8 @@ class Queue:
         self._out: Batch | None = None
         self._known: frozenset[str] = frozenset()
         self._refused: frozenset[str] = frozenset()
+        self._substituted: dict[str, Change] = {}
+        """Routes in force with another profile than they want, since that one is refused."""
         self._last_id = 0
 
     # --- what is in force -----------------------------------------------------------------------------------
@@ -71,6 +75,7 @@ class Queue:
     def forget(self) -> None:
         """Forget what is in force and what waits; the caller adopts and offers all anew."""
         self._in_force, self._waiting, self._held, self._out = InForce(), Waiting(), {}, None
+        self._substituted = {}
 
     def in_force(self) -> Iterator[str]:
         """Give the keys in force."""
@@ -89,6 +94,21 @@ class Queue:
         """Take profiles that nginx does not accept: their routes keep the profile that they have in force."""
         self._refused |= frozenset(refused)
         self._waiting.release(Parked.PROFILE, Parked.BEHIND)
+
+    def reconsider_profiles(self, profiles: Iterable[str]) -> None:
+        """Take that refused profiles are to be tried again: the routes that want them wait for them once more."""
+        free = frozenset(profiles) & self._refused
+        self._refused -= free
+        self._wait_again()
+
+    def _wait_again(self) -> None:
+        """Let routes that were given another profile wait for the one that they want, if it is not refused any more."""
+        again = [key for key, c in self._substituted.items() if c.facts.profile not in self._refused]
+        for key in again:
+            change = self._substituted.pop(key)
+            if key not in self._waiting:
+                self._in_force.doubt(key)
+                self._add({key: change}, Urgency.EDIT)
 
     # --- what is wanted -------------------------------------------------------------------------------------
 
@@ -232,7 +252,8 @@ class Queue:
             return None
         ordered = sorted(changes, key=lambda key: _place(key, changes[key]))
         values = {key: self._for_nginx(key, changes[key]) for key in ordered}
-        return Batch(values, tuple(group for group in groups if group.changes))
+        substituted = frozenset(key for key in ordered if self._is_refused(key, changes[key]))
+        return Batch(values, tuple(group for group in groups if group.changes), substituted)
 
     def _hold_back(self, groups: list[Group]) -> None:
         """Take removals of what would still be named out of the groups, until nothing names it."""
@@ -247,9 +268,13 @@ class Queue:
         wanted, before = change.facts.profile, self._in_force.profile_of(key)
         if change.value is None or wanted == before:
             return change.value
-        if wanted in self._refused:
+        if self._is_refused(key, change):
             return with_profile(key, change.value, before)
         return with_previous(key, change.value, before) if before else change.value
+
+    def _is_refused(self, key: str, change: Change) -> bool:
+        wanted = change.facts.profile
+        return wanted in self._refused and wanted != self._in_force.profile_of(key)
 
     # --- what came of it ------------------------------------------------------------------------------------
 
@@ -259,7 +284,8 @@ class Queue:
         free: list[str] = []
         for group in batch.groups:
             for key, change in group.changes.items():
-                free += self._enforce(key, change)
+                free += self._enforce(key, change, substituted=key in batch.substituted)
+        self._wait_again()
         for key in free:
             if key in self._held and not self._in_force.names_of(key):
                 self._join({key: self._held.pop(key)}, Urgency.EDIT, [])
@@ -308,11 +334,13 @@ class Queue:
             del group.changes[key]
         self._waiting.add(group)
 
-    def _enforce(self, key: str, change: Change) -> list[str]:
+    def _enforce(self, key: str, change: Change, *, substituted: bool) -> list[str]:
+        self._substituted.pop(key, None)
         if change.value is None:
             return self._in_force.remove(key)
         facts = change.facts
-        if facts.profile in self._refused:
+        if substituted:
+            self._substituted[key] = change
             facts = Facts(facts.targets, self._in_force.profile_of(key))
         return self._in_force.set(key, change.value, facts)
 
