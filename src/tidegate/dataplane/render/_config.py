@@ -109,6 +109,7 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int], every: li
             trusted = {{ {cidrs} }},
             trusts_forwarded = {str(_forwarding.trusts_forwarded(node)).lower()},
             makes_request_ids = {str(node.generate_request_id).lower()},
+            stream_timeout = {max(node.stream_timeout, node.read_timeout)},
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
             pools = {{ {_upstreams.pools(node)} }},
             profiles = {{ {known} }},

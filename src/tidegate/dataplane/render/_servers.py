@@ -88,6 +88,7 @@ def _routing(scheme: str) -> Iterator[str]:
     yield f"error_page {' '.join(map(str, _BY_NGINX))} @error;"
     yield "recursive_error_pages on;"
     yield "if ($tg_jump) { return 418; }"
+    yield "if ($http_accept = text/event-stream) { set $tg_jump @stream; return 418; }"
     yield "log_by_lua_block { tidegate_log() }"
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
@@ -107,6 +108,14 @@ def _entry_locations(node: NodeSettings, headers: Mapping[str, str], *, tls: boo
     yield "location / {"
     yield from _indented(_forwarding.entry_lines(node, headers, tls=tls))
     yield from _indented(_protocols.intercepting(Profile(), node))
+    yield "    proxy_pass http://tidegate;"
+    yield "}"
+    # For requests that stream, see lasting.lua.
+    stream = max(node.stream_timeout, node.read_timeout)
+    yield "location @stream {"
+    yield "    rewrite_by_lua_block { tidegate_judge_body() }"
+    yield f"    proxy_send_timeout {stream}s;"
+    yield f"    proxy_read_timeout {stream}s;"
     yield "    proxy_pass http://tidegate;"
     yield "}"
     # For requests with an unusual Connection header: what it names is taken out, an upgrade is passed on.

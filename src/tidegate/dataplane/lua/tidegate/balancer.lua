@@ -10,11 +10,11 @@ local ejection = require "tidegate.ejection"
 local pools = require "tidegate.pools"
 local sessions = require "tidegate.sessions"
 local tries = require "tidegate.tries"
+local apply_timeouts = require("tidegate.lasting").apply
 
 local get = require("tidegate.variables").get
 local set_current_peer = balancer.set_current_peer
 local set_more_tries = balancer.set_more_tries
-local set_timeouts = balancer.set_timeouts
 local pooled = pools.connect
 local exit = ngx.exit
 local get_last_failure = balancer.get_last_failure
@@ -85,7 +85,7 @@ local function prepare_first_try(plan, backend)
     end
     local timeouts = plan.timeouts
     if timeouts then
-        set_timeouts(timeouts[1], timeouts[2], timeouts[3])
+        apply_timeouts(timeouts)
     end
 end
 

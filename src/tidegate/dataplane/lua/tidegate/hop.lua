@@ -3,6 +3,7 @@
 -- What says who the client is, how the message is framed and which host is meant stays, whatever the client says of it: a
 -- client must not be able to take away what we, or a proxy that we trust, say of it.
 
+local lasting = require "tidegate.lasting"
 local get = require("tidegate.variables").get
 
 local var = ngx.var
@@ -60,6 +61,10 @@ function _M.run()
         return ngx.exit(400)
     end
     _M.strip()
+    if lasting.is_one() then
+        return ngx.exec("@stream")
+    end
+    return lasting.judge_body()
 end
 
 

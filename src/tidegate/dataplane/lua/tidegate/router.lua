@@ -15,6 +15,7 @@ local canary = require "tidegate.canary"
 local errors = require "tidegate.errors"
 local doubts = require "tidegate.doubts"
 local hop = require "tidegate.hop"
+local lasting = require "tidegate.lasting"
 local lookup = require("tidegate.paths").lookup
 local get = require("tidegate.variables").get
 local conf = require "tidegate.settings"
@@ -25,6 +26,7 @@ local tonumber = tonumber
 
 local NOTHING = { id = "" }
 local DEFAULT_PROFILE = "@p_"
+local STREAM = "@stream"    -- the same with other timeouts
 local DRAIN = "@drain"      -- ends keepalive, then goes where $tg_jump_on says
 
 local _M = {}
@@ -141,7 +143,7 @@ local function decide(route, host, is_tls)
     end
     if profile or plan.has_own_host or entries.draining then
         hop.strip()
-        return jump(route, profile or DEFAULT_PROFILE)
+        return jump(route, profile or (lasting.is_one() and STREAM or DEFAULT_PROFILE))
     end
     return route.id
 end

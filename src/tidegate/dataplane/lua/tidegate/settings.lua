@@ -14,6 +14,7 @@ local _M = {
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
     streams = false,        -- there is a stream block: TCP and UDP services, or passed-through TLS
     pools = { connections = 320, idle = 60, requests = 10000, life = 3600 },    -- kept connections to a backend; seconds
+    stream_timeout = 3600,  -- seconds, for sending and reading where a request streams
     tries = 3,              -- where the global settings do not say
 }
 
