@@ -1,8 +1,8 @@
--- Requests that stream: WebSocket and server-sent events. They have a timeout of their own, in place of the usual ones, unless
--- the route has an explicit one. (gRPC streams by nature: its locations have that timeout from the start.)
+-- Requests that last: WebSocket and server-sent events. They have timeouts of their own, in place of the usual ones, unless
+-- the route has explicit ones. (gRPC streams by nature: its locations have those timeouts from the start.)
 --
--- Server-sent events are known by an Accept header that is nothing else, as browsers send it: what the answer will be is known
--- too late.
+-- Server-sent events are known by an Accept header that is nothing else, as browsers send it: what the answer will be is
+-- known too late.
 
 local conf = require "tidegate.settings"
 local set_timeouts = require("ngx.balancer").set_timeouts
@@ -21,8 +21,8 @@ function _M.is_one()
 end
 
 
--- Rewrite phase of the locations of the default profile to which requests jump: the jump passes the place where nginx judges
--- the length of a body.
+-- Rewrite phase of the locations of the default profile to which requests jump: the jump passes the place where nginx
+-- judges the length of a body.
 function _M.judge_body()
     local limit = conf.profiles[""] or 0
     local length = limit > 0 and get "content_length" or nil
