@@ -1,7 +1,7 @@
 -- Timeouts and tries of a route where they differ from what its location in nginx.conf says. Used in the balancer phase.
 --
--- `differs` says that a request that lasts (see lasting.lua) has others than an ordinary one; where it is false, the location
--- to which it jumps has them already.
+-- `differs` says that a request that lasts (see lasting.lua) has others than an ordinary one; where it is false, the
+-- location to which it jumps has them already.
 
 local conf = require "tidegate.settings"
 
