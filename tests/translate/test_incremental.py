@@ -25,12 +25,14 @@ OPTIONS = msgspec.structs.replace(
     FOLDER, default_backend_service="desk/one", default_ssl_certificate="desk/cert", configmap="desk/config"
 )
 _CANARY = {"canary": "true", "canary-weight": "10"}
+_STICKY = {"affinity": "cookie"}
 ANNOTATIONS = st.sampled_from(
     [
         {}, {}, _CANARY, _CANARY, _CANARY | {"canary-weight": "50"}, {"use-regex": "true"}, {"rewrite-target": "/$2"},
         {"service-upstream": "true"}, {"proxy-body-size": "8m"}, {"proxy-body-size": "9m"}, {"ssl-redirect": "false"},
         {"auth-url": "http://x"}, {"permanent-redirect": "a b"}, {"permanent-redirect": "/x"}, {"unknown": "x"},
         {"upstream-vhost": "$service_name"}, {"allowlist-source-range": "x"}, {"proxy-buffering": "on"},
+        _STICKY, _STICKY | {"affinity-mode": "persistent"}, {"load-balance": "ewma"}, {"upstream-hash-by": "$host"},
     ]
 )  # fmt: skip
 RULES = st.builds(
@@ -253,7 +255,7 @@ def _check(changes: list[tuple[str, Any]]) -> None:
 _ASKED: list[dict[str, str]] = [
     {}, {}, {}, _CANARY, _CANARY, _CANARY | {"canary-weight": "50"}, {"use-regex": "true"}, {"rewrite-target": "/$2"},
     {"service-upstream": "true"}, {"proxy-body-size": "8m"}, {"proxy-body-size": "9m"}, {"auth-url": "x"},
-    {"permanent-redirect": "a b"},
+    {"permanent-redirect": "a b"}, _STICKY, _STICKY | {"session-cookie-name": "other"}, {"load-balance": "ewma"},
 ]  # fmt: skip
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from harness import http
+from harness import crowd, http
 from harness.backends import Backend as Instance
 from harness.backends import Backends
 from harness.dataplane import DataPlane, settings, simple
-from tidegate.model import Backend, Endpoint, HashBy
+from tidegate.model import Affinity, Backend, Canary, Endpoint, HashBy
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,40 @@ def test_all_endpoints_dead_is_502(plane: DataPlane, backends: Backends, algorit
     assert http.get(plane.http, "/", host=host).status == 502
     instances[0].accept()
     assert ask(plane, host, 6) == {instances[0].id: 6}
+
+
+def test_endpoints_may_change_under_load(backends: Backends) -> None:
+    """Whatever the algorithm: 4 workers, dozens of changes, every request is answered, and nothing is logged."""
+    instances = backends.group("churn", 8)
+    kinds: dict[str, dict[str, Any]] = {
+        "robin": {},
+        "ewma": {"algorithm": "ewma"},
+        "pending": {"algorithm": "least_pending"},
+        "hash": {"algorithm": "hash", "hash_by": HashBy(("", "request_id", ""))},
+        "subset": {"algorithm": "hash", "hash_by": HashBy(("", "request_id", ""), 3)},
+        "balanced": {"affinity": Affinity("sid"), "canary": Canary("ns/ewma/80", weight=30)},
+        "persistent": {"affinity": Affinity("sid", mode="persistent")},
+    }
+    with DataPlane(workers=4) as plane:
+        for name, kind in kinds.items():
+            serve(plane, name, instances, **kind)
+        stop = threading.Event()
+
+        def change() -> None:
+            dice = random.Random(1)
+            while not stop.wait(0.002):
+                name = dice.choice(sorted(kinds))
+                serve(plane, name, dice.sample(instances, dice.randint(1, 8)), **kinds[name])
+
+        thread = threading.Thread(target=change)
+        thread.start()
+        answered = {name: crowd.ask(plane.http, f"{name}.example.com", 300) for name in kinds}
+        stop.set()
+        thread.join()
+        assert plane.version > 30
+        assert "[error]" not in plane.errors
+    ids = {b.id for b in instances}
+    assert all(found.keys() <= ids for found in answered.values()), answered
 
 
 def test_requests_at_once_are_told_apart(plane: DataPlane, backends: Backends) -> None:
