@@ -53,12 +53,12 @@ class Connection:
 
     def __init__(
         self, port: int, *, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None, sni: str | None =
-        None, timeout: float = 10,
+        None, session: ssl.SSLSession | None = None, timeout: float = 10,
     ) -> None:  # fmt: skip
         self._socket: socket.socket = socket.create_connection((address, port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
-            self._socket = tls.wrap_socket(self._socket, server_hostname=sni)
+            self._socket = tls.wrap_socket(self._socket, server_hostname=sni, session=session)
         self._reader = _http1.Reader(until_close=True)
 
     def send(self, data: bytes) -> None:
@@ -101,6 +101,25 @@ class Connection:
         der = self._socket.getpeercert(binary_form=True)
         assert der is not None
         return x509.load_der_x509_certificate(der)
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """The TLS session, for another connection to resume; with TLS 1.3 known once an answer was read."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return self._socket.session
+
+    @property
+    def resumed(self) -> bool:
+        """Tell whether the server took up an earlier session."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        return bool(self._socket.session_reused)
+
+    @property
+    def cipher(self) -> str:
+        """The cipher in use."""
+        assert isinstance(self._socket, ssl.SSLSocket)
+        chosen = self._socket.cipher()
+        return chosen[0] if chosen else ""
 
     @property
     def protocol(self) -> str | None:

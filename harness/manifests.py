@@ -131,6 +131,14 @@ def tls_secret(name: str, pair: Pair, *, namespace: str = "default") -> Manifest
     return _object("v1", "Secret", name, namespace, type="kubernetes.io/tls", data=coded)
 
 
+def secret(
+    name: str, data: Mapping[str, str], *, namespace: str = "default", kind: str = "Opaque"
+) -> Manifest:
+    """Give a Secret with these texts."""
+    coded = {k: base64.b64encode(v.encode()).decode() for k, v in data.items()}
+    return _object("v1", "Secret", name, namespace, type=kind, data=coded)
+
+
 def config_map(
     data: Mapping[str, str], *, name: str = "ingress-nginx-controller", namespace: str = "ingress-nginx"
 ) -> Manifest:

@@ -273,7 +273,6 @@ def test_what_is_not_supported_is_told(name: str) -> None:
     [
         ("auth-url", "https://auth.example", True),
         ("auth-type", "basic", True),
-        ("auth-tls-secret", "shop/ca", True),
         ("denylist-source-range", "10.0.0.0/8", True),
         ("limit-rps", "10", True),
         ("limit-rps", "0", False),
@@ -376,6 +375,9 @@ def test_hostile_values_travel_as_data_or_not_at_all(declared: Annotation) -> No
             world = with_annotations({declared.name: text})
             for profile in world.translator.profiles.values():
                 assert all(isinstance(held, int) or WORDS.fullmatch(held) for _, held in profile.values)
+            for server in world.translator.servers.values():
+                assert (server.host, server.authorities) == ("shop.example", "")
+                assert re.fullmatch(r"[A-Za-z0-9:!+@=_-]*", server.ciphers)
             for findings in world.findings.values():
                 assert all(len(found.value) <= 200 and found.value.isprintable() for found in findings)
 

@@ -1,4 +1,4 @@
-"""Brings nginx's own configuration in step: node settings and location profiles, with as few reloads as can be.
+"""Brings nginx's own configuration in step: node settings and profiles, with as few reloads as can be.
 
 What nginx refuses is left out and said: new profiles one by one, new settings as a whole. The rest is applied.
 """
@@ -35,7 +35,7 @@ from tidegate.dataplane.push import (
 )
 from tidegate.dataplane.render import EVERYDAY_PROFILES, Rendered
 from tidegate.findings import Effect, Finding
-from tidegate.model import NodeSettings, Profile
+from tidegate.model import NodeSettings, Profile, ServerProfile
 
 _RETRY: Final = 2.0
 """Seconds after a configuration that could not be put in force for a reason that may pass (a port in use)."""
@@ -76,6 +76,7 @@ class Configurer:
         self._retry_at = 0.0
         self._node: NodeSettings | None = None
         self._profiles: dict[str, Profile] = {}
+        self._servers: dict[str, ServerProfile] = {}
         self._refused_node: NodeSettings | None = None
         self._taken = TakenPorts()
         self._refused = Quarantine()
@@ -83,6 +84,8 @@ class Configurer:
         self._trouble: dict[str, Finding] = {}
         self.wanted_node = NodeSettings()
         self.wanted_profiles: Mapping[str, Profile] = {}
+        self.wanted_servers: Mapping[str, ServerProfile] = {}
+        self.wanted_documents: Mapping[str, str] = {}
         self.history: deque[Reload] = deque(maxlen=100)
         self.on_change: Callable[[], None] = lambda: None
         """Called when entries that waited may go."""
@@ -107,23 +110,27 @@ class Configurer:
         if status.generation and memory.generation == status.generation:
             self._node = memory.node
             self._profiles = {profile.id: profile for profile in memory.profiles}
+            self._servers = {server.id: server for server in memory.servers}
 
     async def begin(self, fallback: NodeSettings) -> None:
         """Configure for the first time in this process, at once. Raises `KeeperError` if nothing can serve."""
-        missing = {name: ("",) for name in self.wanted_profiles if name not in self._profiles}
+        missing: dict[str, Collection[str]] = {
+            name: ("",) for name in self.wanted_profiles if name not in self._profiles
+        }
+        missing |= self._different_servers()
         if self._node == self._possible_node and not missing and await self._is_current():
             return
         await self._change(missing, patient=False)
         if self._node is None:
             # The settings of the ConfigMap are refused, and there are none from before.
-            await self._put(fallback, self._needed(), missing)
+            await self._put(fallback, self._needed().values(), self._needed_servers(), missing)
 
     async def run(self) -> None:
         """Keep nginx's configuration in step until cancelled."""
         while True:
             now = time.monotonic()
             self._reconsider(now)
-            missing = self._queue.missing_profiles()
+            missing = {**self._queue.missing_profiles(), **self._different_servers()}
             wait = self._reloads.wait(missing, now, settings=self._has_new_settings())
             wait = self._taken.wait(now) if wait is None else max(wait, self._retry_at - now)
             if wait is not None and wait <= 0 and (missing or self._has_new_settings()):
@@ -138,7 +145,7 @@ class Configurer:
 
     def _reconsider(self, now: float) -> None:
         """Let what was refused be tried again when its time has come; forget what nobody wants any more."""
-        self._forgive(self._refused.keep({*self.wanted_profiles, _SETTINGS}))
+        self._forgive(self._refused.keep({*self.wanted_profiles, *self.wanted_servers, _SETTINGS}))
         due = self._refused.release(now)
         if _SETTINGS in due:
             self._refused_node = None
@@ -164,6 +171,26 @@ class Configurer:
     def _has_new_settings(self) -> bool:
         return self._possible_node not in (self._node, self._refused_node)
 
+    def _different_servers(self) -> dict[str, Collection[str]]:
+        """Give the server profiles that are to come or to go, each with the namespace that asks for it.
+
+        Routes do not wait for them: a host that needs one is closed until it is in force.
+        """
+        hosts = {server.host for server in self.wanted_servers.values()}
+        new = [
+            s
+            for name, s in self.wanted_servers.items()
+            if name not in self._servers and name not in self._refused
+        ]
+        gone = [server for server in self._servers.values() if server.host not in hosts]
+        return {server.id: (server.namespace,) for server in (*new, *gone)}
+
+    def _needed_servers(self) -> list[ServerProfile]:
+        """Give one server profile for each host that wants one: where nginx refuses it, the one before."""
+        hosts = {server.host for server in self.wanted_servers.values()}
+        before = [server for server in self._servers.values() if server.host in hosts]
+        return [*before, *(s for name, s in self.wanted_servers.items() if name not in self._refused)]
+
     def _needed(self) -> dict[str, Profile]:
         """Give the profiles that routes want, and those that routes in force still use; not those refused."""
         in_use = self._queue.profiles_in_force()
@@ -176,7 +203,7 @@ class Configurer:
         node = self._possible_node if self._possible_node != self._refused_node else self.node
         try:
             try:
-                await self._put(node, self._needed(), missing)
+                await self._put(node, self._needed().values(), self._needed_servers(), missing)
             except ConfigurationRefused as refusal:
                 await self._change_in_parts(node, missing, refusal)
         except KeeperError as error:
@@ -194,7 +221,8 @@ class Configurer:
         self, node: NodeSettings, missing: Mapping[str, Collection[str]], refusal: ConfigurationRefused
     ) -> None:
         """Find out what is refused: the settings, or some of the new profiles; apply the rest."""
-        if node != self._node and not await self._takes(node, self._profiles.values(), missing):
+        in_force: tuple[Profile | ServerProfile, ...] = (*self._profiles.values(), *self._servers.values())
+        if node != self._node and not await self._takes(node, in_force, missing):
             self._refused_node = node
             self._refused.add(_SETTINGS, time.monotonic())
             self._say(
@@ -204,8 +232,15 @@ class Configurer:
                 return
             node = self._node
         needed = self._needed()
-        new = [profile for name, profile in needed.items() if name not in self._profiles]
-        base = [profile for name, profile in needed.items() if name in self._profiles]
+        servers = self._needed_servers()
+        new: list[Profile | ServerProfile] = [
+            *(profile for name, profile in needed.items() if name not in self._profiles),
+            *(server for server in servers if server.id not in self._servers),
+        ]
+        base: list[Profile | ServerProfile] = [
+            *(profile for name, profile in needed.items() if name in self._profiles),
+            *(server for server in servers if server.id in self._servers),
+        ]
         search = trials(new)
         try:
             part = next(search)
@@ -214,7 +249,7 @@ class Configurer:
         except StopIteration as end:
             self._quarantine(end.value, str(refusal))
 
-    def _quarantine(self, refused: Collection[Profile], why: str) -> None:
+    def _quarantine(self, refused: Collection[Profile | ServerProfile], why: str) -> None:
         for profile in refused:
             self._refused.add(profile.id, time.monotonic())
             self._say(_refused_as(profile.id), _words(profile), why, "values that nginx takes")
@@ -222,29 +257,41 @@ class Configurer:
         self.on_change()
 
     async def _takes(
-        self, node: NodeSettings, profiles: Iterable[Profile], missing: Mapping[str, Collection[str]]
+        self,
+        node: NodeSettings,
+        profiles: Iterable[Profile | ServerProfile],
+        missing: Mapping[str, Collection[str]],
     ) -> bool:
+        every = tuple(profiles)
+        locations = [profile for profile in every if isinstance(profile, Profile)]
+        servers = [profile for profile in every if isinstance(profile, ServerProfile)]
         try:
-            await self._put(node, {profile.id: profile for profile in profiles}, missing)
+            await self._put(node, locations, servers, missing)
         except ConfigurationRefused:
             return False
         return True
 
     async def _put(
-        self, node: NodeSettings, profiles: Mapping[str, Profile], missing: Mapping[str, Collection[str]]
+        self,
+        node: NodeSettings,
+        profiles: Collection[Profile],
+        servers: Iterable[ServerProfile],
+        missing: Mapping[str, Collection[str]],
     ) -> None:
-        """Put one configuration in force. Raises `KeeperError`."""
-        rendered = self._rendered(node, profiles.values())
+        """Put one configuration in force; of several servers for a host the last. Raises `KeeperError`."""
+        by_host = {server.host: server for server in servers}
+        rendered = self._rendered(node, profiles, by_host.values())
         begin = time.monotonic()
         try:
-            render.write_files(self._state_dir, rendered.files)
+            render.write_files(self._state_dir, {**rendered.files, **self.wanted_documents})
         except OSError as error:
             raise KeeperFailed(f"cannot write what nginx reads: {error}") from error
         done = await self._keeper.configure(rendered)
         self._note(node, rendered, done.how, time.monotonic() - begin, missing)
         has_changed, self._node = node != self._node, node
-        self._profiles = {p.id: p for p in (*EVERYDAY_PROFILES, *profiles.values())}
-        self._forgive(self._refused.accept(self._profiles))
+        self._profiles = {p.id: p for p in (*EVERYDAY_PROFILES, *profiles)}
+        self._servers = {server.id: server for server in by_host.values()}
+        self._forgive(self._refused.accept({*self._profiles, *self._servers}))
         self._taken.settle(node)
         self._taken.keep_only(self.wanted_node)
         self._queue.know_profiles(rendered.profiles)
@@ -256,19 +303,23 @@ class Configurer:
             # With other settings nginx may take what it refused.
             self._forgive(self._refused.keep({_SETTINGS}))
         try:
-            render.remove_files(self._state_dir, but=rendered.files)
-            _memory.save(
-                self._state_dir, _memory.Memory(rendered.generation, node, tuple(self._profiles.values()))
+            read = render.named_in(rendered.text) | rendered.files.keys() | self.wanted_documents.keys()
+            render.remove_files(self._state_dir, but=read)
+            memory = _memory.Memory(
+                rendered.generation, node, tuple(self._profiles.values()), tuple(self._servers.values())
             )
+            _memory.save(self._state_dir, memory)
         except OSError as error:
             _log.warning("cannot remember the configuration", error=str(error))
 
-    def _rendered(self, node: NodeSettings, profiles: Collection[Profile]) -> Rendered:
-        return render.render(node, profiles, self._installation, worker_user=worker_user())
+    def _rendered(
+        self, node: NodeSettings, profiles: Collection[Profile], servers: Collection[ServerProfile]
+    ) -> Rendered:
+        return render.render(node, profiles, self._installation, servers=servers, worker_user=worker_user())
 
     async def _is_current(self) -> bool:
         """Tell whether nginx runs the very text that this program would write for what it has."""
-        rendered = self._rendered(self.node, self._profiles.values())
+        rendered = self._rendered(self.node, self._profiles.values(), self._servers.values())
         return (await self._keeper.status()).generation == rendered.generation
 
     # --- telling --------------------------------------------------------------------------------------------
@@ -317,5 +368,7 @@ def _refused_as(profile: str) -> str:
     return f"ProfileRefused {profile}"
 
 
-def _words(profile: Profile) -> str:
+def _words(profile: Profile | ServerProfile) -> str:
+    if isinstance(profile, ServerProfile):
+        return f"TLS of host {profile.host}"
     return ", ".join(f"{key}={str(value).partition(chr(10))[0]}" for key, value in profile.values)

@@ -247,6 +247,11 @@ class Gateway:
     def _take(self, work: Work) -> None:
         if work.profiles is not None:
             self.configurer.wanted_profiles = work.profiles
+        if work.documents is not None:
+            self.configurer.wanted_documents = work.documents
+        if work.servers is not None:
+            self.configurer.wanted_servers = work.servers
+            self.configurer.poke()
         if work.node is not None:
             self.configurer.wanted_node = work.node
             self.configurer.poke()

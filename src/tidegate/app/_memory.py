@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from tidegate.model import NodeSettings, Profile
+from tidegate.model import NodeSettings, Profile, ServerProfile
 
 NAME: Final = "controller.json"
 
@@ -19,6 +19,7 @@ class Memory(msgspec.Struct, frozen=True):
     generation: str = ""
     node: NodeSettings = NodeSettings()
     profiles: tuple[Profile, ...] = ()
+    servers: tuple[ServerProfile, ...] = ()
 
 
 def load(state_dir: Path) -> Memory:

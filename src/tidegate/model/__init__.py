@@ -27,6 +27,7 @@ from tidegate.model._entries import (
     Bucket,
     Canary,
     Certificate,
+    ClientTls,
     Conditions,
     Endpoint,
     Entry,
@@ -44,7 +45,7 @@ from tidegate.model._entries import (
     is_for_nginx,
 )
 from tidegate.model._node import NodeSettings, StreamPort
-from tidegate.model._profiles import Profile
+from tidegate.model._profiles import Profile, ServerProfile, Verify
 
 __all__ = [
     "BUCKET_RULES",
@@ -55,6 +56,7 @@ __all__ = [
     "Canary",
     "Cause",
     "Certificate",
+    "ClientTls",
     "Conditions",
     "Delta",
     "Endpoint",
@@ -66,11 +68,13 @@ __all__ = [
     "Profile",
     "Route",
     "Rule",
+    "ServerProfile",
     "Settings",
     "State",
     "StreamPort",
     "Target",
     "TlsHost",
+    "Verify",
     "decode",
     "encode",
     "is_for_nginx",

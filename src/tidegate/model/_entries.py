@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from tidegate.model._profiles import Verify
+
 LISTENER = "main"
 """The only listener so far: plain HTTP and HTTPS answer from the same hosts."""
 
@@ -47,6 +49,21 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=
     when: Conditions | None = None
 
 
+class ClientTls(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a host asks of its clients' certificates. The handshake that shows them is the host's server profile."""
+
+    verify: Verify = Verify.ON
+    """Without `deny`: not ``off``."""
+    subject: str = ""
+    """Regular expression that the subject must match, beginning at one of its parts (``CN=…``); empty: any."""
+    page: str = ""
+    """Where clients without a good certificate are sent: a URL, or a path of the host; empty: they are answered 400."""
+    forward: bool = False
+    """True if the backend is sent the certificate itself."""
+    deny: str = ""
+    """If not empty: every request is answered 403, and this is why."""
+
+
 class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     """How requests for one host find their route. Key ``h/<listener>/<host>``.
 
@@ -65,6 +82,8 @@ class Host(msgspec.Struct, frozen=True, omit_defaults=True):
     guarded: bool = msgspec.field(default=False, name="x")
     """True if some paths are protected and others may not be: a request whose path can be read in two ways, to different
     rules, is then refused."""
+    client: ClientTls | None = None
+    """None: anybody may come in, and client certificates are not looked at."""
 
 
 class Bucket(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -169,6 +188,8 @@ class TlsHost(msgspec.Struct, frozen=True, omit_defaults=True):
 
     certificate: str = msgspec.field(default="", name="c")
     """Certificate id; empty: the default certificate."""
+    others: tuple[str, ...] = msgspec.field(default=(), name="x")
+    """Ids of certificates with other kinds of keys, for clients that can do better (or not so well)."""
 
 
 class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -179,6 +200,8 @@ class Certificate(msgspec.Struct, frozen=True, omit_defaults=True):
     key: str
     """PEM, unencrypted."""
     names: tuple[str, ...] = ()
+    kind: str = ""
+    """Kind of the key: ``rsa``, ``ec``, ``ed25519`` or ``ed448``."""
     not_before: int = msgspec.field(default=0, name="nb")
     """Unix seconds."""
     not_after: int = msgspec.field(default=0, name="na")

@@ -129,7 +129,22 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
         "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
         "DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256"
     )
+    ssl_ecdh_curve: str = "auto"
+    """``auto``, or group names joined by colons."""
+    ssl_dh_param: str = ""
+    """Name of the document with DH parameters; empty: none, and so no DHE."""
+    ssl_early_data: bool = False
+    ssl_session_cache: bool = True
     ssl_session_cache_bytes: int = 10 * 1024 * 1024
     ssl_session_timeout: int = 600
     ssl_session_tickets: bool = False
+    ssl_session_ticket_key: str = ""
+    """Name of the document with the key; empty: keys that nginx makes and changes itself."""
     ssl_buffer_size: int = 4096
+    ocsp_stapling: bool = False
+    nameservers: tuple[str, ...] = ()
+    """Addresses, IPv6 in brackets, each perhaps with a port: who knows the names of OCSP responders."""
+    hsts: bool = True
+    hsts_max_age: int = 31536000
+    hsts_include_subdomains: bool = True
+    hsts_preload: bool = False

@@ -12,7 +12,7 @@ from typing import Final
 
 from tidegate.findings import Finding
 from tidegate.kube.objects import Ingress, Ref, Resource
-from tidegate.model import Cause, NodeSettings, Profile
+from tidegate.model import Cause, NodeSettings, Profile, ServerProfile
 from tidegate.store import answer_for
 from tidegate.translate._causes import FLAGS, cause_of
 from tidegate.translate._options import Options
@@ -22,6 +22,7 @@ from tidegate.translate._work import Work
 from tidegate.translate.units import globals as single
 from tidegate.translate.units import workshop
 from tidegate.translate.units.backends import Backends
+from tidegate.translate.units.handshakes import Handshakes
 from tidegate.translate.units.ingresses import Ingresses
 from tidegate.translate.units.streams import Streams
 from tidegate.translate.units.tls import Certificates
@@ -42,6 +43,7 @@ class Translator:
         shop = self._shop = Workshop(options)
         self._backends = Backends(shop)
         self._certificates = Certificates(shop, last_good or {})
+        self._handshakes = Handshakes(shop)
         self._ingresses = Ingresses(shop, last_good or {})
         self._configuration = single.Configuration(shop)
         self._streams = Streams(shop)
@@ -66,6 +68,16 @@ class Translator:
     def profiles(self) -> Mapping[str, Profile]:
         """All location profiles that routes name, by id; the default one is not among them."""
         return self._shop.merger.routes.profiles
+
+    @property
+    def servers(self) -> Mapping[str, ServerProfile]:
+        """All server profiles, by id."""
+        return self._handshakes.profiles
+
+    @property
+    def documents(self) -> Mapping[str, str]:
+        """All documents that node settings and server profiles name, with their text."""
+        return {**self._configuration.documents, **self._handshakes.documents}
 
     @property
     def node(self) -> NodeSettings:
@@ -167,6 +179,8 @@ class Translator:
                 self._certificates.read(Ref("Secret", unit.namespace, unit.name), cause)
             case workshop.TLS:
                 self._certificates.choose(unit.name, cause)
+            case workshop.HANDSHAKE:
+                self._handshakes.choose(unit.name, cause)
             case workshop.CONFIGURATION:
                 self._configuration.read(cause)
             case workshop.DEFAULT_BACKEND:
@@ -194,18 +208,22 @@ class Translator:
         hosts, merger.touched_tls = merger.touched_tls, {}
         for host, cause in hosts.items():
             self._certificates.choose(host, cause)
+            self._handshakes.choose(host, cause)
         passed, merger.touched_passthrough = merger.touched_passthrough, {}
         for host, cause in passed.items():
             self._streams.build(f"sni/{host}", cause)
 
     def _work(self) -> Work:
         changes, causes = self._shop.emission.take()
+        servers, node = self._different_servers(), self._different_node()
         return Work(
             changes=changes,
             causes=causes,
             findings=self._findings(),
             profiles=self._different_profiles(),
-            node=self._different_node(),
+            servers=servers,
+            documents=self.documents if servers is not None or node is not None else None,
+            node=node,
             names=self._different_names(),
             done=not self.pending,
         )
@@ -220,6 +238,10 @@ class Translator:
         routes = self._shop.merger.routes
         changed, routes.profiles_changed = routes.profiles_changed, False
         return dict(routes.profiles) if changed else None
+
+    def _different_servers(self) -> Mapping[str, ServerProfile] | None:
+        changed, self._handshakes.changed = self._handshakes.changed, False
+        return self.servers if changed else None
 
     def _different_node(self) -> NodeSettings | None:
         before, self._last_node = self._last_node, self.node

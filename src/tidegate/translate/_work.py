@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.findings import Finding
 from tidegate.kube.objects import Ref
-from tidegate.model import Cause, NodeSettings, Profile
+from tidegate.model import Cause, NodeSettings, Profile, ServerProfile
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -26,6 +26,10 @@ class Work(msgspec.Struct, frozen=True):
     """All findings of each object whose findings changed; empty for an object that has none any longer."""
     profiles: Mapping[str, Profile] | None = None
     """All location profiles that routes name, by id, if that set changed; the default profile is not in it."""
+    servers: Mapping[str, ServerProfile] | None = None
+    """All server profiles, by id, if that set changed."""
+    documents: Mapping[str, str] | None = None
+    """All documents that ``node`` and ``servers`` name, with their text; given with either. They may be secret."""
     node: NodeSettings | None = None
     names: frozenset[str] | None = None
     """All DNS names whose addresses are wanted (``Translator.apply_resolved``), if that set changed."""
@@ -34,5 +38,5 @@ class Work(msgspec.Struct, frozen=True):
 
     def __bool__(self) -> bool:
         """Tell whether anything differs."""
-        others = (self.profiles, self.node, self.names)
+        others = (self.profiles, self.servers, self.node, self.names)
         return bool(self.changes or self.findings) or any(other is not None for other in others)

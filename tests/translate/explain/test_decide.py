@@ -2,10 +2,23 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tidegate import model
-from tidegate.model import Backend, Canary, Endpoint, Host, PathKind, Route, Rule, Settings, TlsHost
+from tidegate.model import (
+    Backend,
+    Canary,
+    ClientTls,
+    Endpoint,
+    Host,
+    PathKind,
+    Route,
+    Rule,
+    Settings,
+    TlsHost,
+    Verify,
+)
 from tidegate.translate.explain import Answer, Decision, Entries, Origin, Request, decide
 
 SETTINGS = Settings(
@@ -220,3 +233,29 @@ def test_entries_are_decoded_when_asked_for() -> None:
     raw = {key: model.encode(value) for key, value in entries_of((P, "/", "root")).items()}
     entries = Entries({**raw, "o/Ingress/ns/x": b"not read", "r/broken": b"{"})
     assert decide(entries, Request(host="shop.test")).route_id == "root"
+
+
+@pytest.mark.parametrize(
+    ("client", "request_", "status"),
+    [
+        (ClientTls(), {"scheme": "https"}, 0),
+        (ClientTls(), {"scheme": "https", "verified": "NONE"}, 400),
+        (ClientTls(verify=Verify.OPTIONAL), {"scheme": "https", "verified": "NONE"}, 0),
+        (ClientTls(verify=Verify.OPTIONAL), {"scheme": "https", "verified": "FAILED:x"}, 400),
+        (ClientTls(verify=Verify.OPTIONAL_NO_CA), {"scheme": "https", "verified": "FAILED:x"}, 0),
+        (ClientTls(page="https://help.test/"), {"scheme": "https", "verified": "NONE"}, 302),
+        (ClientTls(deny="why"), {}, 403),
+        (ClientTls(deny="why"), {"scheme": "https"}, 403),
+        (ClientTls(), {}, 308),
+        (ClientTls(verify=Verify.OPTIONAL), {}, 0),
+    ],
+)
+def test_hosts_that_ask_for_client_certificates(
+    client: ClientTls, request_: dict[str, str], status: int
+) -> None:
+    """Nobody comes in without one that is due; on the plain port nobody can show one."""
+    entries = entries_of((P, "/", "web"))
+    host = entries["h/main/shop.test"]
+    assert isinstance(host, Host)
+    entries["h/main/shop.test"] = msgspec.structs.replace(host, client=client)
+    assert ask(entries, **request_).status == status

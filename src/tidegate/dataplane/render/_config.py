@@ -15,9 +15,10 @@ from tidegate.dataplane.render import (
     _protocols,
     _servers,
     _streams,
+    _tls,
     _upstreams,
 )
-from tidegate.model import NodeSettings, Profile
+from tidegate.model import NodeSettings, Profile, ServerProfile
 
 LUA_FOLDER = Path(__file__).parents[1] / "lua"
 """Holds the package ``tidegate`` of the Lua side."""
@@ -38,7 +39,7 @@ class Rendered:
     generation: str
     """Twelve hex digits made of the content."""
     profiles: dict[str, int]
-    """Ids of the location profiles, each with its largest body in bytes (0: no limit)."""
+    """Ids of all profiles; of a location profile with its largest body in bytes (0: no limit)."""
     listeners: tuple[tuple[str, int], ...]
     """Address and port of every TCP socket."""
     workers: int
@@ -53,22 +54,25 @@ def render(
     profiles: Collection[Profile],
     installation: Installation,
     *,
+    servers: Collection[ServerProfile] = (),
     worker_user: str | None = None,
 ) -> Rendered:
     """Give the configuration for these settings and profiles; the same input gives the same bytes.
+
+    ``servers`` has one profile for each host at most. The documents that it names must be in the state folder.
 
     ``worker_user`` is the account that workers run as, if the master runs as root.
     """
     every = _profiles.all_profiles(profiles)
     limits = {profile.id: _profiles.body_limit(profile, node) for profile in every}
-    body = "\n".join(_lines(node, every, installation, worker_user))
+    body = "\n".join(_lines(node, every, servers, installation, worker_user))
     generation = hashlib.sha256(body.encode()).hexdigest()[:12]
-    text = body.replace(_INIT, _init(node, generation, limits, every)) + "\n"
+    text = body.replace(_INIT, _init(node, generation, limits, every, servers)) + "\n"
     ports = (node.http_port, node.https_port, node.status_port, *_ports(node, "tcp"))
     return Rendered(
         text,
         generation,
-        limits,
+        limits | dict.fromkeys((server.id for server in servers), 0),
         _everywhere(node, ports),
         node.workers,
         files=_backend_tls.files(every),
@@ -95,7 +99,13 @@ def _table(values: dict[str, str]) -> str:
     return ", ".join(f'["{name}"] = "{value}"' for name, value in values.items())
 
 
-def _init(node: NodeSettings, generation: str, limits: dict[str, int], every: list[Profile]) -> str:
+def _init(
+    node: NodeSettings,
+    generation: str,
+    limits: dict[str, int],
+    every: list[Profile],
+    servers: Collection[ServerProfile],
+) -> str:
     protocols = {profile.id: name for profile in every if (name := _protocols.protocol_of(profile))}
     secured = {profile.id: _backend_tls.identity_of(profile) for profile in every if _is_secured(profile)}
     known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
@@ -116,12 +126,18 @@ def _init(node: NodeSettings, generation: str, limits: dict[str, int], every: li
             protocols = {{ {_table(protocols)} }},
             secured = {{ {_table(secured)} }},
             streams = {str(_streams.is_used(node)).lower()},
+            stapling = {str(node.ocsp_stapling).lower()},
+            servers = {_tls.known_servers(servers)},
         }}
     }}"""
 
 
 def _lines(
-    node: NodeSettings, profiles: list[Profile], installation: Installation, user: str | None
+    node: NodeSettings,
+    profiles: list[Profile],
+    servers: Collection[ServerProfile],
+    installation: Installation,
+    user: str | None,
 ) -> Iterator[str]:
     yield "daemon off;"
     if user:
@@ -135,12 +151,13 @@ def _lines(
     yield f"    worker_connections {node.worker_connections};"
     yield "}"
     yield "http {"
-    for line in _http(node, installation):
+    for line in (*_http(node, installation), *_tls.http_lines(node)):
         yield f"    {line}"
     for block in (
         _upstreams.blocks(node, profiles),
         _servers.entry(node, profiles, tls=False),
-        _servers.entry(node, profiles, tls=True),
+        _servers.entry(node, profiles, tls=True, more=bool(servers)),
+        *(_servers.entry(node, profiles, tls=True, guard=guard) for guard in _tls.guarded(servers)),
         _servers.status(node),
         _servers.push(),
     ):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tidegate.dataplane.render import _backend_tls
+
+_NAME = re.compile(rf"\b{_backend_tls.FOLDER}/([0-9a-z.]+);")
 
 
 def write_files(state_dir: Path, files: Mapping[str, str]) -> None:
@@ -34,3 +37,8 @@ def remove_files(state_dir: Path, *, but: Collection[str]) -> None:
         for path in folder.iterdir():
             if path.name not in but:
                 path.unlink(missing_ok=True)
+
+
+def named_in(text: str) -> set[str]:
+    """Give the names of the files that a configuration reads."""
+    return set(_NAME.findall(text))

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from tidegate.dataplane.render import _tls
 from tidegate.model import NodeSettings
 
 _NOT_SENT: Final = '""'
@@ -131,7 +132,7 @@ def variable_lines(node: NodeSettings, port: int) -> Iterator[str]:
         yield "set_by_lua_block $tg_client { return tidegate_client() }"
 
 
-def headers(node: NodeSettings, scheme: str, port: int) -> dict[str, str]:
+def headers(node: NodeSettings, scheme: str, port: int, guard: _tls.Guarded | None = None) -> dict[str, str]:
     """Give the headers towards the backend for a server of the given scheme: names, and values of nginx's language."""
     from_connection = not trusts_forwarded(node)
     proto = scheme if from_connection else "$tg_scheme"
@@ -153,6 +154,8 @@ def headers(node: NodeSettings, scheme: str, port: int) -> dict[str, str]:
         "Proxy-Connection": _NOT_SENT,
         # https://httpoxy.org: CGI programs take it for an environment variable.
         "Proxy": _NOT_SENT,
+        **_tls.client_headers(guard),
+        **(_tls.early_headers(node) if scheme == "https" else {}),
     }
     if node.original_uri_header:
         found["X-Original-URI"] = "$request_uri"

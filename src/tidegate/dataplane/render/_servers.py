@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tidegate.dataplane.render import _forwarding, _profiles, _protocols
+from tidegate.dataplane.render import _forwarding, _profiles, _protocols, _tls
+from tidegate.dataplane.render._tls import Guarded
 from tidegate.model import NodeSettings, Profile
 
 _ANSWERS = (400, 401, 403, 404, 405, 413, 421, 429, 502, 503, 504)
@@ -13,6 +14,9 @@ _REDIRECTS = range(300, 309)
 _BY_NGINX = (401, 403, 404, 405, 411, 412, 413, 415, 416, 421, 429, 500, 501, 502, 503, 504, 507)
 """Errors that nginx may make itself once it has read a request's head: they come to @error. What it refuses while it reads
 the head (400, 414 …) has no URI yet, without which there is no jump."""
+
+CLIENT_VARIABLES = ("client_verify", "client_subject", "client_issuer", "client_certificate")
+"""What the Lua side says about a client's certificate, on hosts that ask for one."""
 
 _RETRY_AFTER = 5
 """Seconds; about what a readiness probe takes to notice."""
@@ -30,28 +34,49 @@ def _indented(lines: Iterable[str], by: int = 4) -> Iterator[str]:
     return (" " * by + line for line in lines)
 
 
-def listen(node: NodeSettings, port: int, options: str) -> Iterator[str]:
-    """Give the listen directives of a port, one for each address."""
+def listen(node: NodeSettings, port: int, options: str, *, again: bool = False) -> Iterator[str]:
+    """Give the listen directives of a port, one for each address. Options of a socket are not said ``again``."""
     for address in node.bind_addresses:
         if ":" in address:
-            yield f"listen {' '.join(filter(None, (f'[{address}]:{port}', options, 'ipv6only=on')))};"
+            once = "" if again else "ipv6only=on"
+            yield f"listen {' '.join(filter(None, (f'[{address}]:{port}', options, once)))};"
         else:
             yield f"listen {' '.join(filter(None, (f'{address}:{port}', options)))};"
 
 
-def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iterator[str]:
-    """Give the server block that takes clients' requests, on the plain or on the TLS port."""
+def entry(
+    node: NodeSettings,
+    profiles: Iterable[Profile],
+    *,
+    tls: bool,
+    guard: Guarded | None = None,
+    more: bool = False,
+) -> Iterator[str]:
+    """Give a server block that takes clients' requests, on the plain or on the TLS port.
+
+    With `guard` it is one of those beside the default one: the same, but for its names and its handshake. `more` says that
+    there are such.
+    """
     proxy = " proxy_protocol" if node.use_proxy_protocol else ""
     scheme, port = ("https", 443) if tls else ("http", node.http_port)
-    headers = _forwarding.headers(node, scheme, port)
+    headers = _forwarding.headers(node, scheme, port, guard)
+    default = "" if guard else " default_server"
+    answer_headers = list(_tls.answer_headers(node)) if tls else []
     yield "server {"
+    yield f"    server_name {' '.join(guard.hosts) if guard else '_'};"
     if tls:
         if node.passthrough:
-            yield "    listen unix:tls.sock ssl default_server;"
+            yield f"    listen unix:tls.sock ssl{default};"
         else:
-            yield from _indented(listen(node, node.https_port, f"ssl default_server{proxy}"))
-        yield from _indented(_tls(node))
-        yield from _indented(_http3(node))
+            yield from _indented(
+                listen(node, node.https_port, f"ssl{default}{proxy}", again=guard is not None)
+            )
+        yield from _indented(_tls.settings(node, guard))
+        if more:
+            yield f"    {_tls.client_hello()}"
+        yield from _indented(_tls.refusals(node, guard))
+        yield from _indented((*answer_headers, *_tls.hidden_headers(node)))
+        yield from _indented(["http3 off;"] if guard else _http3(node))
     else:
         yield from _indented(listen(node, node.http_port, f"default_server{proxy}"))
     yield from _indented(_forwarding.variable_lines(node, port))
@@ -60,7 +85,7 @@ def entry(node: NodeSettings, profiles: Iterable[Profile], *, tls: bool) -> Iter
     yield from _indented(_forwarding.fastcgi_lines(node, headers))
     yield from _indented(_routing(scheme))
     yield from _indented(_entry_locations(node, headers, tls=tls))
-    yield from _indented(_answers())
+    yield from _indented(_answers(" ".join(answer_headers)))
     yield from _indented(_page(headers))
     for profile in profiles:
         yield from _indented(_profiles.location(profile, node, headers, tls=tls))
@@ -82,7 +107,6 @@ def _http3(node: NodeSettings) -> Iterator[str]:
 def _routing(scheme: str) -> Iterator[str]:
     # The Lua side decides before nginx chooses a location. Whatever is not plain proxying to the default profile jumps
     # to a named location: 418 is only the vehicle, for error_page is nginx's one jump whose target may be a variable.
-    yield "server_name _;"
     yield f"set_by_lua_block $tg_route {{ return tidegate_{scheme}() }}"
     yield "error_page 418 = $tg_jump;"
     yield f"error_page {' '.join(map(str, _BY_NGINX))} @error;"
@@ -93,7 +117,7 @@ def _routing(scheme: str) -> Iterator[str]:
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in _VARIABLES:
+    for name in (*_VARIABLES, *CLIENT_VARIABLES):
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"
@@ -126,11 +150,12 @@ def _entry_locations(node: NodeSettings, headers: Mapping[str, str], *, tls: boo
     yield "}"
 
 
-def _answers() -> Iterator[str]:
+def _answers(headers: str) -> Iterator[str]:
     # An error_page of their own, or what they return would come back to @error.
     end = "error_page 418 = $tg_jump;"
     for code in _ANSWERS:
-        header = f"add_header Retry-After {_RETRY_AFTER} always; " if code == 503 else ""
+        # Headers of its own end the inheritance of those of the server.
+        header = f"add_header Retry-After {_RETRY_AFTER} always; {headers} " if code == 503 else ""
         yield f"location @e{code} {{ {end} {header}return {code}; }}"
     yield f"location @d503 {{ {end} return 503; }}"
     yield f"location @error {{ {end} content_by_lua_block {{ tidegate_error() }} }}"
@@ -149,20 +174,6 @@ def _page(headers: Mapping[str, str]) -> Iterator[str]:
     yield "    proxy_pass http://tidegate;"
     yield "}"
     yield "location @no_page { error_page 418 = $tg_jump; content_by_lua_block { tidegate_no_page() } }"
-
-
-def _tls(node: NodeSettings) -> Iterator[str]:
-    # Made by ensure_default_certificate() in the state folder; the certificate phase replaces it.
-    yield "ssl_certificate ../../default.crt;"
-    yield "ssl_certificate_key ../../default.key;"
-    yield f"ssl_protocols {' '.join(node.ssl_protocols)};"
-    yield f"ssl_ciphers {node.ssl_ciphers};"
-    yield "ssl_prefer_server_ciphers on;"
-    yield f"ssl_session_cache shared:tidegate_tls:{node.ssl_session_cache_bytes};"
-    yield f"ssl_session_timeout {node.ssl_session_timeout}s;"
-    yield f"ssl_session_tickets {'on' if node.ssl_session_tickets else 'off'};"
-    yield f"ssl_buffer_size {node.ssl_buffer_size};"
-    yield "ssl_certificate_by_lua_block { tidegate_certificate() }"
 
 
 def status(node: NodeSettings) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate import model
-from tidegate.translate.explain import _balancing, _hosts, _readings, _upstream, _uris
+from tidegate.translate.explain import _balancing, _clients, _hosts, _readings, _upstream, _uris
 from tidegate.translate.explain._settings import Effective
 from tidegate.translate.explain._values import Answer, CanaryChoice, Decision, Request, Step
 
@@ -93,6 +93,12 @@ class _Question:
         self._settings = Effective(entries, self._route)
 
     def answer(self) -> Decision:
+        if (refused := _clients.judge(self._entries, self._request, self._match, self._scheme())) is not None:
+            self._trail += refused.trail
+            if refused.redirects:
+                return self._status(int(self._settings["http_redirect_code"] or 308), self._https_target())
+            if refused.status:
+                return self._status(refused.status, refused.location)
         if (reading := self._other_reading()) is not None:
             self._say(
                 "uri",
@@ -128,6 +134,9 @@ class _Question:
             ),
             None,
         )
+
+    def _scheme(self) -> str:
+        return _effective_scheme(self._request, self._node)
 
     # --- stages ------------------------------------------------------------------------------------------
 

@@ -25,6 +25,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Other headers, names in lower case."""
     remote_address: str = "127.0.0.1"
     """Of the client, after the rules for forwarded addresses."""
+    verified: str = "SUCCESS"
+    """What the handshake found out about the client's certificate (``SUCCESS``, ``NONE``, ``FAILED:…``); asked for by few
+    hosts, and taken to be good if nobody says otherwise. The certificate's subject is taken to match."""
 
 
 class Answer(StrEnum):

@@ -12,7 +12,7 @@ from tidegate.findings import Finding
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.model import Canary, PathKind, Profile
 from tidegate.translate.interpret.backend_tls import BackendTls
-from tidegate.translate.interpret.drafts import Balancing
+from tidegate.translate.interpret.drafts import Balancing, ClientAsk
 
 SlotKey = tuple[str, str]
 """Host, and kind and path in one text: what claims compete for."""
@@ -101,6 +101,14 @@ class Shared(msgspec.Struct, frozen=True):
     """Whether any annotation closes something that would be open without it."""
     passthrough: bool = False
     """TLS for the hosts goes to the backend as it is."""
+    client: ClientAsk | None = None
+    ciphers: str = ""
+    prefer_server_ciphers: bool | None = None
+
+    @property
+    def asks_of_handshakes(self) -> bool:
+        """Say whether hosts need handshakes of their own."""
+        return self.client is not None or bool(self.ciphers) or self.prefer_server_ciphers is not None
 
 
 class Contribution(msgspec.Struct, frozen=True):

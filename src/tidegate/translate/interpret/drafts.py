@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from tidegate.model import Affinity, Canary, HashBy, Profile
+from tidegate.kube.objects import Ref
+from tidegate.model import Affinity, Canary, HashBy, Profile, Verify
 
 
 class Balancing(msgspec.Struct, frozen=True):
@@ -21,6 +22,25 @@ class Balancing(msgspec.Struct, frozen=True):
 
 NO_BALANCING: Final = Balancing()
 """Nothing is asked for: as the ConfigMap says."""
+
+
+class ClientAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """What an Ingress asks of the certificates of its hosts' clients (reference g.16)."""
+
+    secret: str
+    """As written: ``namespace/name``."""
+    verify: Verify
+    depth: int
+    page: str
+    forward: bool
+    subject: str
+    fault: str = ""
+    """Why the Secret cannot be used, whatever is in it."""
+
+    @property
+    def ref(self) -> Ref:
+        """Name the Secret. Not for one with a fault."""
+        return Ref("Secret", *self.secret.split("/", 1))
 
 
 @dataclass(slots=True)
@@ -47,6 +67,9 @@ class Draft:
     default_backend: str = ""
     """Name of the Service that answers for others."""
     passes_errors: bool | None = None
+    client: ClientAsk | None = None
+    ciphers: str = ""
+    prefer_server_ciphers: bool | None = None
     canary: Canary | None = None
     """With an empty backend: each path has its own."""
 

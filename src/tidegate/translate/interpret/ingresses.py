@@ -29,7 +29,7 @@ from tidegate.translate.interpret.contributions import (
     order_of,
 )
 from tidegate.translate.interpret.defaults import default_backing
-from tidegate.translate.interpret.drafts import Draft
+from tidegate.translate.interpret.drafts import ClientAsk, Draft
 from tidegate.translate.interpret.families import errors
 from tidegate.translate.interpret.faults import Faults
 from tidegate.translate.interpret.policies import Policy
@@ -221,6 +221,9 @@ class _Interpretation:
             canary=draft.canary,
             tls=self._tls(),
             protects=draft.protects,
+            client=self._client(draft),
+            ciphers=draft.ciphers,
+            prefer_server_ciphers=draft.prefer_server_ciphers,
             passthrough=draft.passthrough and self._may_pass_through(),
         )
 
@@ -235,6 +238,19 @@ class _Interpretation:
 
     def _field_of(self, annotation: str) -> str:
         return reading.field_of(f"{self._options.annotations_prefix}/{annotation}")
+
+    def _client(self, draft: Draft) -> ClientAsk | None:
+        """Give what is asked of clients' certificates, and whether the Secret may be used at all."""
+        if draft.client is None:
+            return None
+        try:
+            namespace, _ = names.qualified(draft.client.secret)
+        except Unacceptable as refusal:
+            return msgspec.structs.replace(draft.client, fault=f"it has to be named as {refusal}")
+        if namespace != self._ref.namespace and not self._policy.cross_namespace:
+            fault = "it is in another namespace, and allow-cross-namespace-resources is off"
+            return msgspec.structs.replace(draft.client, fault=fault)
+        return draft.client
 
     def _tls(self) -> tuple[TlsSection, ...]:
         items = (self._ingress.spec.tls if self._ingress.spec else None) or ()

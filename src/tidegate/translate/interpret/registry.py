@@ -16,6 +16,7 @@ from tidegate.translate.interpret.families import (
     balancing,
     bodies,
     canaries,
+    client_tls,
     errors,
     https,
     passthrough,
@@ -42,6 +43,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *access.ANNOTATIONS,
     *errors.ANNOTATIONS,
     *canaries.ANNOTATIONS,
+    *client_tls.ANNOTATIONS,
 )
 """All declared annotations, family by family."""
 
@@ -55,6 +57,7 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     passthrough.complete,
     canaries.complete,
     errors.complete,
+    client_tls.complete,
 )
 
 BY_NAME: Final = {annotation.name: annotation for annotation in ANNOTATIONS}

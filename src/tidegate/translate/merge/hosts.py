@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from zlib import crc32
 
 from tidegate.guard import regex
-from tidegate.model import BUCKET_RULES, LISTENER, Bucket, Cause, Host, PathKind, Rule
+from tidegate.model import BUCKET_RULES, LISTENER, Bucket, Cause, ClientTls, Host, PathKind, Rule
 from tidegate.translate.interpret.contributions import FALLBACK, Claim
 from tidegate.translate.merge.emission import Emission
 from tidegate.translate.merge.ranks import Ranked
@@ -19,9 +19,8 @@ class HostState:
     """All that is known about one host."""
 
     __slots__ = (
-        "_buckets", "_dirty", "_members", "canaries", "claims", "is_regex", "literals", "name", "namers", "passed",
-        "protected",
-        "regexes", "secured", "winners",
+        "_buckets", "_dirty", "_members", "asking", "canaries", "claims", "client", "is_regex", "literals", "name",
+        "namers", "passed", "protected", "regexes", "secured", "winners",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -32,6 +31,10 @@ class HostState:
         """Those among them that have a TLS section."""
         self.passed: Ranked | None = None
         """Those whose TLS for the host is to be passed through; None: there never was one."""
+        self.asking: Ranked | None = None
+        """Those among them that ask for something of handshakes."""
+        self.client: ClientTls | None = None
+        """What clients' certificates must be; decided elsewhere."""
         self.claims: dict[str, tuple[Claim, ...]] = {}
         """Contenders by kind and path, in no order."""
         self.canaries: dict[str, tuple[Claim, ...]] = {}
@@ -138,6 +141,7 @@ class HostState:
             buckets=self._buckets,
             fallback=fallback.route if fallback else "",
             guarded=self.is_guarded,
+            client=self.client,
         )
         emission.set(self._key, host, cause)
 

@@ -31,7 +31,7 @@ class Merger:
         self.touched_backends: dict[str, Cause] = {}
         """Backends whose entry has to be made anew."""
         self.touched_tls: dict[str, Cause] = {}
-        """Hosts whose certificate has to be chosen anew."""
+        """Hosts whose certificate has to be chosen anew, and what their handshakes need."""
         self.touched_passthrough: dict[str, Cause] = {}
         """Hosts whose TLS is or was passed through, and whose target may be another one."""
         self.renamed: set[tuple[str, Ref]] = set()
@@ -90,24 +90,16 @@ class Merger:
     def _join(self, host: HostState, contribution: Contribution, cause: Cause) -> None:
         shared = contribution.shared
         host.namers.put(contribution.ref, shared.order)
-        if shared.tls:
-            host.secured = host.secured or Ranked()
-            host.secured.put(contribution.ref, shared.order)
-        elif host.secured is not None:
-            host.secured.drop(contribution.ref)
-        if shared.passthrough:
-            host.passed = host.passed or Ranked()
-            host.passed.put(contribution.ref, shared.order)
-        elif host.passed is not None:
-            host.passed.drop(contribution.ref)
+        host.secured = _ranked(host.secured, contribution, present=bool(shared.tls))
+        host.asking = _ranked(host.asking, contribution, present=shared.asks_of_handshakes)
+        host.passed = _ranked(host.passed, contribution, present=shared.passthrough)
         self._touch_host(host, cause)
 
     def _leave(self, host: HostState, ref: Ref, cause: Cause) -> None:
         host.namers.drop(ref)
-        if host.secured is not None:
-            host.secured.drop(ref)
-        if host.passed is not None:
-            host.passed.drop(ref)
+        for ranked in (host.secured, host.asking, host.passed):
+            if ranked is not None:
+                ranked.drop(ref)
         self._touch_host(host, cause)
 
     def _touch_host(self, host: HostState, cause: Cause) -> None:
@@ -298,6 +290,16 @@ class Merger:
         elif claim.key == FALLBACK:
             message = f"Host {host.name} was made by {host.namers.first}, which goes first."
             yield _note(claim, Effect.IGNORED, "PathConflict", "a host that no other Ingress has", message)
+
+
+def _ranked(ranked: Ranked | None, contribution: Contribution, *, present: bool) -> Ranked | None:
+    """Put a contribution among others, or take it out. Most hosts have no such ranks, and so no object for them."""
+    if present:
+        ranked = ranked or Ranked()
+        ranked.put(contribution.ref, contribution.shared.order)
+    elif ranked is not None:
+        ranked.drop(contribution.ref)
+    return ranked
 
 
 def _backends(contribution: Contribution | None) -> dict[str, Claim]:

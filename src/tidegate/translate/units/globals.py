@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from tidegate.kube.objects import Ref
@@ -22,6 +24,8 @@ class Configuration:
         self._shop = shop
         self._ref = qualified(shop.options.configmap, "ConfigMap")
         self.node: NodeSettings = shop.options.node
+        self.documents: Mapping[str, str] = {}
+        """Documents that the node settings name."""
 
     def read(self, cause: Cause) -> None:
         """Read the ConfigMap anew; if it decides otherwise about Ingress objects, all of them are due."""

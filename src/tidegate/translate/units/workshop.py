@@ -21,12 +21,23 @@ BACKEND: Final = "backend"
 TARGET: Final = "target"
 CERTIFICATE: Final = "certificate"
 TLS: Final = "tls"
+HANDSHAKE: Final = "handshake"
 CONFIGURATION: Final = "configuration"
 SERVICES: Final = "services"
 DEFAULT_BACKEND: Final = "default backend"
 INGRESS: Final = "Ingress"
 
-KINDS: Final = (BACKEND, TARGET, CERTIFICATE, TLS, CONFIGURATION, SERVICES, DEFAULT_BACKEND, INGRESS)
+KINDS: Final = (
+    BACKEND,
+    TARGET,
+    CERTIFICATE,
+    TLS,
+    HANDSHAKE,
+    CONFIGURATION,
+    SERVICES,
+    DEFAULT_BACKEND,
+    INGRESS,
+)
 """Kinds of units, the most urgent first. A unit is named by a ``Ref`` of one of these kinds."""
 
 

@@ -65,9 +65,15 @@ local function each_match(rules, take)
 end
 
 
+-- What a host leads to that looks at its clients' certificates never takes the short way.
+local function guarded(host, target)
+    return host.client and { id = "", epoch = -1, plan = routes.NO_PLAN, guarded = target } or target
+end
+
+
 local function set_rules(host, rules, present)
     each_match(rules or {}, function(kind, path, target)
-        paths.set(host, kind, path, present and target or nil)
+        paths.set(host, kind, path, present and guarded(host, target) or nil)
     end)
 end
 
@@ -109,6 +115,7 @@ local function load_host(name)
         host.guarded = true
     end
     host.fallback = entry.d and routes.object(entry.d)
+    host.client = entry.client
     set_rules(host, entry.rules, true)
     if entry.n then
         host.buckets = {}
@@ -150,6 +157,13 @@ function _M.find(name)
         refresh_buckets(host)
     end
     return host
+end
+
+
+-- Tell whether a name belongs to a host other than "_". Remembers nothing about names that do not.
+function _M.is_known(name)
+    local wildcard = names.wildcard(name)
+    return (hosts[name] or load_host(name) or wildcard and (hosts[wildcard] or load_host(wildcard))) ~= nil
 end
 
 

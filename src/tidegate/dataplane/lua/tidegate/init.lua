@@ -54,6 +54,8 @@ function _M.master(given)
     tidegate_no_page = require("tidegate.errors").without_page
     tidegate_log = require("tidegate.counters").log
     tidegate_certificate = require("tidegate.tls").run
+    tidegate_client_hello = require("tidegate.client_tls").client_hello
+    tidegate_client_refused = require("tidegate.client_tls").refused
     collectgarbage("collect")
 end
 

@@ -10,6 +10,7 @@ local entries = require "tidegate.entries"
 local certificates = require "tidegate.certificates"
 local hosts = require "tidegate.hosts"
 local routes = require "tidegate.routes"
+local client_tls = require "tidegate.client_tls"
 local conditions = require "tidegate.conditions"
 local canary = require "tidegate.canary"
 local errors = require "tidegate.errors"
@@ -97,6 +98,13 @@ end
 local function decide(route, host, is_tls)
     -- One before it, at the same address, may have ended before its balancer phase.
     last_request = 0
+    if host.client then
+        local location
+        route, location = client_tls.enter(route, host, is_tls)
+        if location then
+            return answer(NOTHING, location)
+        end
+    end
     if route and route.choices then
         route = conditions.choose(route.choices)
     end

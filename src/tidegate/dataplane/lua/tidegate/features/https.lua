@@ -42,6 +42,13 @@ local function target(get_port, keeps_slash)
 end
 
 
+-- Where a request to the plain port is sent, by the global settings.
+function _M.target(settings)
+    local port = settings.use_port_in_redirects and ":" .. conf.https_port or ""
+    return target(port, settings.preserve_trailing_slash)
+end
+
+
 function _M.prepare(get, plan, entry)
     local forced = get "force_ssl_redirect"
     if not forced and not get "ssl_redirect" then
