@@ -30,6 +30,7 @@ local md5_bin = ngx.md5_bin
 
 local FORBIDDEN, MISDIRECTED, BAD_CERTIFICATE = "@e403", "@e421", "@e400"
 local MD5_LENGTH = 16
+local NO_ROUTE = { id = "" }
 
 local _M = {}
 
@@ -160,16 +161,16 @@ function _M.refused()
     entries.follow()
     local client = hosts.find(get "host").client
     if not client then
-        return ngx.exec(errors.instead(BAD_CERTIFICATE))
+        return ngx.exec(errors.instead(NO_ROUTE, BAD_CERTIFICATE))
     end
     if server_name() ~= get "host" then
-        return ngx.exec(errors.instead(MISDIRECTED))
+        return ngx.exec(errors.instead(NO_ROUTE, MISDIRECTED))
     end
     local page = client.page
     if page and sub(page, 1, 1) == "/" then
         return ngx.exec(page)
     end
-    return ngx.exec(errors.instead(_M.refusal(client)))
+    return ngx.exec(errors.instead(NO_ROUTE, _M.refusal(client)))
 end
 
 
