@@ -92,3 +92,4 @@ def test_a_session_goes_before_the_rules_of_a_canary(canary: Canary, issuer: str
     assert found.canary is not None
     assert found.canary.probability == probability
     assert found.backend == ("c" if probability else "b")
+    assert found.algorithm == "sticky_balanced"

@@ -45,19 +45,23 @@ class Target(msgspec.Struct, frozen=True):
             return named or backend.endpoints
         return everyone
 
+    def algorithm(self, values: Mapping[str, Any]) -> str:
+        """Give the algorithm in effect: at a canary, its primary's sessions go before its own."""
+        return algorithm_of(msgspec.structs.replace(self.backend, affinity=self.affinity), values)
+
     def said(self, request: Request, values: Mapping[str, Any]) -> str:
         """Say in words how one endpoint is chosen."""
         backend, affinity = self.backend, self.affinity
         if affinity is not None:
             key, _ = _session(affinity, request)
             what = f"session of cookie {affinity.name}" if key else f"a new session, cookie {affinity.name}"
-            return f"sticky_{affinity.mode}: {what}"
+            return f"{self.algorithm(values)}: {what}"
         if backend.hash_by is not None:
             parts = backend.hash_by.key
             text = "".join(f"${part}" if at % 2 else part for at, part in enumerate(parts))
             subset = f", one of {backend.hash_by.subset}" if backend.hash_by.subset else ""
             return f"hash of {text}{subset}"
-        return algorithm_of(backend, values)
+        return self.algorithm(values)
 
 
 def cookies(headers: Mapping[str, str]) -> dict[str, str]:

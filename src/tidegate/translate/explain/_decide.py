@@ -241,7 +241,7 @@ class _Question:
             backend=chosen.name,
             canary=canary,
             endpoints=chosen.endpoints(self._request),
-            algorithm=_balancing.algorithm_of(chosen.backend, self._global_values()),
+            algorithm=chosen.algorithm(self._global_values()),
             upstream_uri=target,
             upstream_host=host,
         )
