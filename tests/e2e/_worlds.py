@@ -38,7 +38,10 @@ PIECES = (
     "..;", ";p", "a;", "%5c..", "%252e%252e", "%2f", "x" * 40,
 )  # fmt: skip
 QUERIES = ("", "", "", "?", "?x=1", "?x=%20&y=/../", "?a=/", "?a#b")
-HEADERS = (("X-Canary", "always"), ("X-Canary", "never"), ("X-Canary", "yes"), ("Cookie", "a=1; try=always"))
+HEADERS = (
+    ("X-Canary", "always"), ("X-Canary", "never"), ("X-Canary", "yes"), ("Cookie", "a=1; try=always"),
+    ("Content-Type", "application/grpc"), ("Content-Type", "application/grpc-web"),
+)  # fmt: skip
 
 
 def _md5(text: str) -> str:
@@ -154,6 +157,7 @@ class World:
             ("permanent-redirect-code", ("308", "200")),
             ("upstream-vhost", ("inside.example",)),
             ("allowlist-source-range", ("127.0.0.0/8", "10.0.0.0/8,::1", "nonsense")),
+            ("default-backend", ("s1", "s2", "empty", "missing")),
             ("proxy-body-size", ("8m", "0")),
             ("proxy-buffering", ("on",)),
             ("proxy-read-timeout", ("7",)),
@@ -165,6 +169,15 @@ class World:
         ):
             if self.random.random() < (0.2 if name == "allowlist-source-range" else 0.07):
                 found[name] = self.random.choice(choices)
+        if self.random.random() < 0.3:
+            # Only the gateway's own errors: which answers of backends are held back is no matter of data.
+            found |= {
+                "custom-http-errors": "403,503",
+                "disable-proxy-intercept-errors": "true",
+                "default-backend": self.random.choice(("s1", "s2", "s2", "empty")),
+            }
+            if self.random.random() < 0.5:
+                found["allowlist-source-range"] = "10.0.0.0/8"
         if regex:
             found["use-regex"] = "true"
             if self.random.random() < 0.6:

@@ -323,3 +323,61 @@ def test_a_grpc_call_gets_no_page(site: Site) -> None:
     site.serve("none", custom_http_errors="404,503")
     answer = site.get("/a/b", method="POST", headers=[("Content-Type", "application/grpc")])
     assert (answer.status, answer.get("grpc-status"), answer.backend) == (200, "14", None)
+
+
+# --- for all routes -------------------------------------------------------------------------------------------------
+
+
+def test_the_configmap_and_the_flag_are_for_all_routes(services: Services, host: str) -> None:
+    """Routes without annotations stay in the default location; an annotation's list replaces the ConfigMap's."""
+    (web,), (pages,) = services.start("web"), services.start("pages")
+    with Gateway(
+        [
+            manifests.config_map({"custom-http-errors": "404,502,503"}),
+            *services.of("web", [web]),
+            *services.of("pages", [pages]),
+            services.ingress("web", rule(host, path("/", "web"), path("/none", "none"))),
+            services.ingress(
+                "own", rule(f"own.{host}", path("/", "web")), annotations={"custom-http-errors": "503"}
+            ),
+            services.ingress(
+                "open",
+                rule(f"open.{host}", path("/", "web")),
+                annotations={"disable-proxy-intercept-errors": "true"},
+            ),
+        ],
+        args=[f"--default-backend-service={services.namespace}/pages"],
+    ) as gateway:
+        gateway.eventually(f"own.{host}", status=200)
+        web.status = 404
+        assert gateway.get(host, "/a").backend == pages.id
+        # An unusual Connection header takes a location of its own.
+        assert gateway.get(host, "/a", headers=[("Connection", "X-Odd")]).backend == pages.id
+        none = gateway.get(host, "/none")
+        assert (none.backend, told(none)["X-Code"], none.echo.uri) == (pages.id, "503", "/")
+        assert gateway.get(f"own.{host}").backend == web.id
+        gateway.eventually(f"open.{host}", status=404, backend=web.id)
+        web.refuse()
+        assert told(gateway.get(f"open.{host}"))["X-Code"] == "502"
+        assert gateway.get(f"own.{host}").status == 502
+        # Nobody's host: the default backend itself, not a page of it.
+        nobody = gateway.get(f"nobody.{host}", "/x")
+        assert (nobody.backend, nobody.echo.uri, told(nobody)) == (pages.id, "/x", {})
+        pages.refuse()
+        last = gateway.get(host, "/none")
+        assert (last.status, last.backend, last.get("Retry-After")) == (503, None, "5")
+
+
+def test_commands_show_error_pages(site: Site) -> None:
+    """``routes`` names list and backend; ``explain`` says who is asked, with a dead controller, too."""
+    site.serve("none", custom_http_errors="403,503", allowlist_source_range="10.0.0.0/8",
+               disable_proxy_intercept_errors="true")  # fmt: skip
+    pages = f"{site.services.namespace}/pages/*"
+    (row,) = json.loads(site.gateway.run("routes", site.host, "--output", "json").stdout)["routes"]
+    assert (row["settings"]["custom_errors"], row["settings"]["default_backend"]) == ([403, 503], pages)
+    said = site.gateway.run("explain", "GET", f"http://{site.host}/a?x=1", "--output", "json").stdout
+    decision = json.loads(said)["decision"]
+    assert (decision["answer"], decision["status"], decision["backend"]) == ("error page", 403, pages)
+    call = ("-H", "Content-Type: application/grpc", "--output", "json")
+    said = site.gateway.run("explain", "POST", f"http://{site.host}/a", *call).stdout
+    assert json.loads(said)["decision"]["grpc_status"] == 14

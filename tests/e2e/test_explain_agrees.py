@@ -139,7 +139,18 @@ def difference(
     decision: Decision, response: http.Response, entries: Entries, instances: Mapping[model.Endpoint, str]
 ) -> str:
     """Say in what an answer differs from what was decided; empty if in nothing."""
-    if decision.answer is not Answer.BACKEND:
+    if decision.grpc_status is not None:
+        status = (response.status, response.get("grpc-status"))
+        return (
+            ""
+            if status == (200, str(decision.grpc_status))
+            else f"wanted {decision.grpc_status}, got {status}"
+        )
+    if decision.answer is Answer.ERROR_PAGE and response.backend is not None:
+        code = response.echo.get("X-Code")
+        if code != [str(decision.status)]:
+            return f"wanted a page for {decision.status}, got one for {code}"
+    elif decision.answer is not Answer.BACKEND:
         wanted: tuple[object, ...] = (decision.status, decision.location or None, None)
         got: tuple[object, ...] = (response.status, response.get("Location"), response.backend)
         return "" if got == wanted else f"wanted {wanted}, got {got}"

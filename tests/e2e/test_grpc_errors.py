@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from harness import certs, http2, manifests
+from harness import certs, http2, manifests, waiting
 from harness.gateway import Gateway
 from harness.manifests import Manifest, path, rule
 from harness.services import Services
@@ -144,3 +144,24 @@ def test_other_content_types_get_http_errors(gateway: Gateway, host: str, kind: 
     """gRPC-Web too: its clients are browsers."""
     answer = gateway.get(host, method="POST", headers=[("Content-Type", kind)])
     assert (answer.status, answer.get("grpc-status")) == (404, None)
+
+
+def test_a_grpc_backend_that_is_down_is_unavailable(
+    gateway: Gateway, services: Services, host: str, site: Site
+) -> None:
+    """Where nginx speaks gRPC to the backend, what it finds is answered in the same way."""
+    (dead,) = instances = services.start("web")
+    dead.refuse()
+    # Lists of error pages are for other clients.
+    annotations = {"backend_protocol": "GRPC", "custom_http_errors": "502,503,504", "default_backend": "none"}
+    gateway.apply(*services.of("web", instances), site(**annotations))
+    waiting.until(lambda: call(gateway.http_port, host)[0] is Status.UNAVAILABLE, 10)
+    assert call(gateway.http_port, host) == (Status.UNAVAILABLE, "no backend could be reached (HTTP 502)")
+
+
+def test_a_grpc_backend_that_is_none_is_unavailable(
+    gateway: Gateway, services: Services, host: str, site: Site
+) -> None:
+    """One that answers in HTTP/1 breaks the protocol: 502."""
+    gateway.apply(*services.make("web"), site(backend_protocol="GRPC"))
+    assert call(gateway.http_port, host) == (Status.UNAVAILABLE, "no backend could be reached (HTTP 502)")

@@ -33,6 +33,11 @@ def _verdict(decision: Decision) -> Text:
             lines = [f"The gateway answers {decision.status} with Location: {decision.location}"]
         case Answer.STATUS:
             lines = [f"The gateway answers {decision.status}"]
+        case Answer.ERROR_PAGE:
+            lines = [
+                f"The gateway's answer would be {decision.status}; {decision.backend} is asked for a page"
+            ]
+            lines.append(_endpoints(decision))
         case Answer.PASSTHROUGH:
             lines = [f"The TLS connection goes to {decision.backend} as it is", _endpoints(decision)]
         case _:
@@ -40,6 +45,8 @@ def _verdict(decision: Decision) -> Text:
                 f"Sent to backend {decision.backend} as {decision.upstream_uri}, Host: {decision.upstream_host}"
             ]
             lines.append(_endpoints(decision))
+    if decision.grpc_status is not None:
+        lines.append(f"As it is a gRPC call: HTTP 200, grpc-status {decision.grpc_status}")
     if decision.canary is not None:
         lines.append(f"Canary {decision.canary.backend}: {decision.canary.reason}")
     if decision.route is not None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tidegate import model
-from tidegate.translate.explain import _balancing, _clients, _hosts, _readings, _upstream, _uris
+from tidegate.translate.explain import _balancing, _clients, _errors, _hosts, _readings, _upstream, _uris
 from tidegate.translate.explain._settings import Effective
 from tidegate.translate.explain._values import Answer, CanaryChoice, Decision, Request, Step
 
@@ -91,6 +91,9 @@ class _Question:
         route = entries.get(f"r/{self._match.route}")
         self._route = route if isinstance(route, model.Route) else None
         self._settings = Effective(entries, self._route)
+        self._pages = _errors.Pages(entries, self._settings)
+        self._stand_in = ""
+        """Id of the backend that has taken the place of one without endpoints."""
 
     def answer(self) -> Decision:
         if (refused := _clients.judge(self._entries, self._request, self._match, self._scheme())) is not None:
@@ -104,7 +107,8 @@ class _Question:
                 "uri",
                 f"on a host with protected paths: it can be read as {reading} too, which leads elsewhere",
             )
-            return Decision(answer=Answer.STATUS, status=400, trail=tuple(self._trail))
+            grpc = _errors.grpc_status(self._request, 400)
+            return Decision(answer=Answer.STATUS, status=400, grpc_status=grpc, trail=tuple(self._trail))
         if self._match.add_slash:
             return self._add_slash()
         if self._route is None:
@@ -208,6 +212,10 @@ class _Question:
     def _endpoints(self, route: model.Route) -> Decision | None:
         if self._target(route.backend).endpoints(self._request):
             return None
+        if self._pages.stand_in and not _errors.is_grpc(self._request):
+            self._stand_in = self._pages.stand_in
+            self._say("endpoints", f"backend {route.backend} has no endpoints: {self._stand_in} takes over")
+            return None
         self._say("endpoints", f"backend {route.backend} has no endpoints")
         return self._status(503)
 
@@ -236,6 +244,9 @@ class _Question:
             host = _upstream.host_sent(vhost, self._variables(), host)
             self._say("rewrite", f"the Host header becomes {host}")
         self._say("balancer", chosen.said(self._request, self._global_values()))
+        if self._pages.anyone and not _errors.is_grpc(self._request):
+            listed = ", ".join(map(str, self._pages.listed))
+            self._note("errors", f"{listed}: {self._pages.anyone} is asked for a page")
         return self._made(
             Answer.BACKEND,
             backend=chosen.name,
@@ -247,12 +258,14 @@ class _Question:
         )
 
     def _chosen(self, route: model.Route) -> tuple[_balancing.Target, CanaryChoice | None]:
-        primary = self._target(route.backend)
-        canary = primary.backend.canary
+        named = primary = self._target(route.backend)
+        canary = named.backend.canary
+        if self._stand_in:
+            primary = _balancing.Target(self._stand_in, self._backend(self._stand_in), None)
         if canary is None or not primary.backend.endpoints:
             return primary, None
-        beside = self._target(canary.backend, primary.affinity if canary.sticky else None)
-        choice = _upstream.canary_for(canary, self._request, primary, beside)
+        beside = self._target(canary.backend, named.affinity if canary.sticky else None)
+        choice = _upstream.canary_for(canary, self._request, named, beside)
         if not beside.endpoints(self._request):
             self._note("canary", f"canary {canary.backend} has no endpoints")
             return primary, None
@@ -288,13 +301,31 @@ class _Question:
         }
 
     def _status(self, status: int, location: str = "") -> Decision:
-        return self._made(Answer.REDIRECT if location else Answer.STATUS, status=status, location=location)
+        grpc = _errors.grpc_status(self._request, status)
+        if grpc is not None:
+            self._say("errors", f"a gRPC call: its status is {grpc}")
+        elif self._route is not None and not location and (source := self._pages.source(status)):
+            return self._page(status, source)
+        answer = Answer.REDIRECT if location else Answer.STATUS
+        return self._made(answer, status=status, location=location, grpc_status=grpc)
+
+    def _page(self, status: int, source: str) -> Decision:
+        self._say("errors", f"{source} is asked for a page for {status}")
+        return self._made(
+            Answer.ERROR_PAGE,
+            status=status,
+            backend=source,
+            endpoints=self._backend(source).endpoints,
+            upstream_uri=f"/?{self._uri.query}" if self._uri.query else "/",
+            upstream_host=self._host,
+        )
 
     def _made(
         self,
         answer: Answer,
         *,
         status: int = 0,
+        grpc_status: int | None = None,
         location: str = "",
         backend: str = "",
         canary: CanaryChoice | None = None,
@@ -315,6 +346,7 @@ class _Question:
             settings=self._settings.all() if self._route is not None else (),
             trail=tuple(self._trail),
             status=status,
+            grpc_status=grpc_status,
             location=location,
             backend=backend,
             canary=canary,

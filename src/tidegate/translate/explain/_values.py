@@ -39,6 +39,8 @@ class Answer(StrEnum):
     """The gateway answers with a Location header."""
     STATUS = "status"
     """The gateway answers with a status alone."""
+    ERROR_PAGE = "error page"
+    """The gateway's answer is a status, and the default backend is asked for what the client gets instead."""
     PASSTHROUGH = "passthrough"
     """The TLS connection goes to a backend as it is; the gateway sees no request."""
 
@@ -48,7 +50,7 @@ class Step(msgspec.Struct, frozen=True):
 
     stage: str
     """``tls``, ``uri``, ``host``, ``rule``, ``deny``, ``redirect``, ``https``, ``endpoints``, ``allow``, ``canary``,
-    ``rewrite`` or ``balancer``."""
+    ``rewrite``, ``balancer`` or ``errors``."""
     said: str
     """What came of it, in words for people."""
     decisive: bool = False
@@ -86,6 +88,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer
     status: int = 0
     """Of the gateway's own answer; 0 if a backend answers."""
+    grpc_status: int | None = None
+    """What a gRPC call gets in the place of ``status`` or ``location``; None for other requests."""
     location: str = ""
     """Where a redirect leads."""
     host: str = ""

@@ -11,6 +11,7 @@ from tidegate.kube.objects import Ref
 from tidegate.model import Backend, Canary, Cause, HashBy
 from tidegate.translate.interpret import endpoints
 from tidegate.translate.interpret.contributions import Claim
+from tidegate.translate.interpret.drafts import NO_BALANCING
 from tidegate.translate.interpret.endpoints import Resolved
 from tidegate.translate.interpret.families import templates
 from tidegate.translate.interpret.families.errors import ANY_PORT
@@ -22,7 +23,8 @@ from tidegate.translate.units.workshop import BACKEND, INGRESS, Workshop
 
 def _backend(state: BackendState, found: Resolved, canary: Canary | None) -> Backend:
     role = state.role
-    balancing = role.balancing
+    # Pages are asked for by nobody's session.
+    balancing = NO_BALANCING if state.port == ANY_PORT else role.balancing
     # Only sessions need them; a canary's are its primary's matter.
     keeps_sessions = balancing.affinity is not None or role.canary is not None
     return Backend(
