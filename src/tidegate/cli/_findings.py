@@ -24,7 +24,11 @@ _STYLES: Final = {
 def show(findings: Sequence[Finding]) -> None:
     """Print findings, each with its place first, as compilers do."""
     for finding in findings:
-        _output.show(Group(_head(finding), Padding(Group(*_lines(finding)), (0, 0, 1, 4))))
+        lines = _lines(finding)
+        if _output.console().is_terminal:
+            _output.show(Group(_head(finding), Padding(Group(*lines), (0, 0, 1, 4))))
+        else:
+            _output.show(Text("\n").join([_head(finding), *(Text("    ") + line for line in lines), Text()]))
 
 
 def counts(findings: Iterable[Finding]) -> str:

@@ -42,4 +42,4 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def show(what: RenderableType) -> None:
     """Print something that rich can lay out."""
-    console().print(what)
+    console().print(what, soft_wrap=not console().is_terminal)

@@ -100,6 +100,9 @@ class ClaimReader:
         host = self.host(f"{field}.host", rule.host)
         items = (rule.http.paths if rule.http else None) or ()
         if host is None:
+            # The object is refused already; its paths are judged all the same, so that all is said at once.
+            for at, item in enumerate(items):
+                self._path(f"{field}.http.paths[{at}]", "_", item)
             return ()
         start = end = 0
         taken: tuple[Claim, ...] = ()
