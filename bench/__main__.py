@@ -13,7 +13,18 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import _report, balancing, loss, memory, propagation, protocols, reloads, request_path, scale
+from bench import (
+    _report,
+    balancing,
+    loss,
+    memory,
+    propagation,
+    protocols,
+    reloads,
+    request_path,
+    scale,
+    stream,
+)
 
 Group = Callable[[bool, _report.Told], Sequence[_report.Row]]
 
@@ -26,6 +37,7 @@ GROUPS: dict[str, Group] = {
     "loss": loss.rows,
     "balancing": balancing.rows,
     "protocols": protocols.rows,
+    "stream": stream.rows,
 }
 
 

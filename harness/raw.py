@@ -50,7 +50,7 @@ class RawBackends:
 
     def tcp(self, name: str, *, port: int = 0, proxied: bool = False, tls: Pair | None = None) -> Raw:
         """Start a TCP backend on a loopback address of its own; ``proxied``: connections begin with a PROXY header."""
-        context = _server_context(tls) if tls else None
+        context = server_context(tls) if tls else None
         sock = socket.create_server((self._address(), port), backlog=1024)
         raw = self._keep(name, sock)
 
@@ -106,7 +106,8 @@ def _thread(work: object, argument: object) -> None:
     threading.Thread(target=work, args=(argument,), daemon=True).start()  # type: ignore[arg-type]
 
 
-def _server_context(pair: Pair) -> ssl.SSLContext:
+def server_context(pair: Pair) -> ssl.SSLContext:
+    """Give the context of a server with a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(pair.chain + pair.key)

@@ -23,7 +23,7 @@ from harness.manifests import (
     service,
     tls_secret,
 )
-from harness.raw import Client, Raw, RawBackends, name_at
+from harness.raw import Client, Raw, RawBackends, name_at, server_context
 
 PASS = {"ssl-passthrough": "true"}
 
@@ -121,15 +121,21 @@ def test_what_is_denied_is_not_passed_through(gateway: Gateway) -> None:
     assert gateway.get("closed.example").status == 503
 
 
-def test_plain_http_is_routed_as_ever(gateway: Gateway, pool: Backends) -> None:
-    """To the same Service, in plain text."""
-    plain = pool.one("plain")
+def test_plain_http_is_routed_to_the_same_backend_over_tls(
+    gateway: Gateway, pool: Backends, authority: Authority
+) -> None:
+    """For that is what it speaks; an answer comes back in plain text."""
+    both = pool.group("both", tls=server_context(authority.issue("both.example")))
     gateway.apply(
-        service("plain"),
-        endpoint_slice("plain", plain.port, [plain.address]),
-        ingress("plain", rule("plain.example", path("/", "plain")), annotations=PASS),
+        service("both", 443),
+        endpoint_slice("both", both[0].port, [both[0].address]),
+        passed("both.example", "both"),
     )
-    assert gateway.get("plain.example").backend == "plain"
+    assert gateway.eventually("both.example", status=200).backend == both[0].id
+    client = authority.client()
+    waiting.until(
+        lambda: gateway.get_tls("both.example", tls=client, sni="both.example").backend == both[0].id, 30
+    )
 
 
 def test_endpoints_of_a_passed_through_host_change_without_a_reload(

@@ -11,7 +11,7 @@ from typing import Any
 import crossplane
 import pytest
 
-from harness import http, manifests
+from harness import http, manifests, waiting
 from harness.backends import Backends
 from harness.certs import Authority, Pair
 from harness.gateway import Gateway
@@ -25,7 +25,8 @@ ANNOTATIONS = (
     "allowlist-source-range", "whitelist-source-range", "canary", "canary-weight", "canary-weight-total",
     "canary-by-header", "canary-by-header-value", "canary-by-header-pattern", "canary-by-cookie", "proxy-body-size",
     "proxy-buffering", "preserve-trailing-slash", "use-port-in-redirects", "backend-protocol", "server-snippet",
-    "configuration-snippet", "server-alias", "auth-url", "auth-tls-match-cn", "mirror-target", "no-such-annotation",
+    "ssl-passthrough", "configuration-snippet", "server-alias", "auth-url", "auth-tls-match-cn", "mirror-target",
+    "no-such-annotation",
 )  # fmt: skip
 
 CONFIG = (
@@ -164,6 +165,52 @@ def _ask_everywhere(gateway: Gateway, count: int) -> None:
                 answer = connection.ask(f"/{CANARY}", host=name)
                 assert answer.status != 500, (name, answer)
                 assert answer.get("Set-Cookie") is None, (name, answer)
+
+
+@pytest.mark.timeout(120)
+def test_no_line_of_a_service_and_no_passed_through_host_is_a_way_into_the_configuration(
+    tmp_path: Path,
+) -> None:
+    """Port numbers and DNS names are all that gets there: each payload as key, as value, and as host."""
+    target = tmp_path / "made-by-injection"
+    flags = [
+        "--tcp-services-configmap",
+        "x/tcp",
+        "--udp-services-configmap",
+        "x/udp",
+        "--enable-ssl-passthrough",
+    ]
+    good, other = waiting.free_ports(2)
+    with Gateway([manifests.service("web")], args=flags) as gateway:
+        for n, payload in enumerate(payloads(str(target))[::3]):
+            hosts = (payload, f"{payload}.example", f"a.{payload}")
+            rules = [rule(host, path("/", "web")) for host in hosts]
+            for at, each in enumerate(rules):
+                made = manifests.ingress(f"p{at}-{n}", each, annotations={"ssl-passthrough": "true"})
+                gateway.folder.write_text(f"p{at}-{n}.yaml", _text([made]))
+            data = {
+                payload: "default/web:80", str(good): "default/web:80", str(other): payload,
+                f"{other}{payload}": f"default/web:80:{payload}", "9": f"default/{payload}:80", "10": f"{payload}/web:80",
+            }  # fmt: skip
+            for protocol in ("tcp", "udp"):
+                lines = manifests.config_map(data, name=protocol, namespace="x")
+                gateway.folder.write_text(f"{protocol}.yaml", _text([lines]))
+            gateway.apply(name="mark.yaml", timeout=60)
+        waiting.until(lambda: f"tg_tcp_{good}" in configurations(gateway)[-1].read_text(), 60)
+        for file in configurations(gateway):
+            text = file.read_text()
+            assert CANARY not in text
+            assert str(target) not in text
+            ports = {
+                line.split(":")[1].split()[0].strip(";")
+                for line in text.splitlines()
+                if "listen 0.0.0.0:" in line
+            }
+            assert ports <= {
+                str(p) for p in (good, gateway.http_port, gateway.https_port, gateway.status_port)
+            }
+        assert not target.exists()
+        assert gateway.get("nobody.example").status == 404
 
 
 @pytest.mark.timeout(120)

@@ -30,7 +30,7 @@ from tidegate.translate.interpret.contributions import (
 )
 from tidegate.translate.interpret.defaults import default_backing
 from tidegate.translate.interpret.drafts import ClientAsk, Draft
-from tidegate.translate.interpret.families import errors
+from tidegate.translate.interpret.families import errors, passthrough
 from tidegate.translate.interpret.faults import Faults
 from tidegate.translate.interpret.policies import Policy
 
@@ -206,6 +206,7 @@ class _Interpretation:
     def _shared(self, draft: Draft, before: Contribution | None) -> Shared:
         metadata = self._ingress.metadata
         chosen = draft.service_upstream
+        passes = draft.passthrough and self._may_pass_through()
         return Shared(
             order=order_of(self._ref, metadata.creation_timestamp),
             settings=draft.settings,
@@ -215,7 +216,8 @@ class _Interpretation:
             rewrite=draft.rewrite,
             vhost=draft.vhost,
             service_upstream=self._policy.service_upstream if chosen is None else chosen,
-            protocol=draft.protocol,
+            # Whose TLS is passed through speaks TLS to the gateway's plain-text requests too (reference g.17).
+            protocol=passthrough.over_tls(draft.protocol) if passes else draft.protocol,
             balancing=draft.balancing,
             backend_tls=self._backend_tls(draft, before),
             canary=draft.canary,
@@ -224,7 +226,7 @@ class _Interpretation:
             client=self._client(draft),
             ciphers=draft.ciphers,
             prefer_server_ciphers=draft.prefer_server_ciphers,
-            passthrough=draft.passthrough and self._may_pass_through(),
+            passthrough=passes,
         )
 
     def _may_pass_through(self) -> bool:

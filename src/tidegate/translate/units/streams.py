@@ -193,13 +193,14 @@ def _unpassed(ref: Ref, host: str, *, has_root: bool) -> Note:
 
 
 def _unheeded(contribution: Contribution, host: str) -> list[Note]:
-    """Say that an allow list does not hold where the gateway sees no request."""
-    if "allow" not in contribution.shared.settings:
+    """Say that what protects the Ingress does not hold where the gateway sees no request."""
+    if not contribution.shared.protects:
         return []
     ref = contribution.ref
     finding = Finding(
         Effect.WARNING, "PassthroughUnguarded", str(ref), "metadata.annotations", host,
-        "an allow list at the backend",
-        "TLS connections for this host go to the backend as they are: the allow list holds for plain HTTP only.",
+        "protections at the backend",
+        "TLS connections for this host go to the backend as they are: what its annotations protect, they protect on "
+        "plain HTTP only.",
     )  # fmt: skip
     return [Note(ref, finding)]

@@ -8,6 +8,9 @@ local peers = require "tidegate.peers"
 
 local gsub = string.gsub
 
+local LOOKS = 20                -- in the first second of a worker, within which those before it leave
+local LOOK_SECONDS = 0.05
+
 local _M = {}
 
 local stale = {}                -- names of entries (tcp/5432, sni/shop.example) that may differ from nginx's list
@@ -36,6 +39,14 @@ function _M.flush()
 end
 
 
+local function catch_up(premature)
+    if not premature then
+        entries.follow()
+        _M.flush()
+    end
+end
+
+
 -- In each worker, when it leaves.
 _M.leave = passing.restore
 
@@ -57,6 +68,10 @@ function _M.begin()
     entries.on_reset(mark_all)
     mark_all()
     _M.flush()
+    -- A reload brings a new list. A delta that a leaving worker still acknowledges is in the old one only.
+    for i = 1, LOOKS do
+        ngx.timer.at(i * LOOK_SECONDS, catch_up)
+    end
 end
 
 

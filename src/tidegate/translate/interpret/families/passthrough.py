@@ -22,6 +22,14 @@ ANNOTATIONS: Final = (
 )
 
 
+_OVER_TLS: Final = {"": "https", "http": "https", "auto_http": "https", "grpc": "grpcs"}
+
+
+def over_tls(protocol: str) -> str:
+    """Give the protocol in which requests on the plain port reach a backend that ends TLS itself."""
+    return _OVER_TLS.get(protocol, protocol)
+
+
 def complete(draft: Draft, _problems: Callable[[str, str, str], None]) -> None:
     """Take it over."""
     draft.passthrough = bool(draft.parts.get("passthrough"))
