@@ -19,7 +19,7 @@ from harness.grpc_backend import Caller, GrpcBackend
 from harness.manifests import path, rule, tls_secret
 from harness.services import Services
 
-HOST = "grpc.example"
+HOST, MIXED = "grpc.example", "mixed.example"
 Status: Any = grpc.StatusCode
 
 
@@ -34,6 +34,7 @@ def gateway(pool: Backends, authority: Authority, server: GrpcBackend) -> Iterat
     services = Services(pool, "grpc")
     bare = {"ssl-redirect": "false"}
     grpc_only = {"backend-protocol": "GRPC", "proxy-body-size": "0", "ssl-redirect": "false"}
+    calls = {"backend-protocol": "GRPC"}
     objects = [
         manifests.config_map({"proxy-read-timeout": "1", "proxy-send-timeout": "1"}),
         tls_secret("pair", authority.issue(HOST), namespace="grpc"),
@@ -41,6 +42,8 @@ def gateway(pool: Backends, authority: Authority, server: GrpcBackend) -> Iterat
         *services.make("pages"),
         services.ingress("calls", rule(HOST, path("/", "calls")), annotations=grpc_only, tls=[([HOST], "pair")]),
         services.ingress("probe", rule(HOST, path("/healthz", "pages", kind="Exact")), annotations=bare),
+        services.ingress("mixed-calls", rule(MIXED, path("/", "calls")), annotations=calls, created="2026-02-01T00:00:00Z"),
+        services.ingress("mixed-pages", rule(MIXED, path("/", "pages")), created="2026-01-01T00:00:00Z"),
     ]  # fmt: skip
     with Gateway(objects) as started:
         yield started
@@ -147,3 +150,16 @@ def test_a_server_that_says_goodbye_costs_no_call(gateway: Gateway, pool: Backen
             end = time.monotonic() + 1.5
             while time.monotonic() < end:
                 assert made.unary("Unary")(b"", timeout=10) == b"first:"
+
+
+def test_one_path_serves_calls_and_pages_by_content_type(gateway: Gateway) -> None:
+    """Where two Ingresses claim it, one of them for gRPC, whichever is older."""
+    with Caller(gateway.http_port, MIXED) as made:
+        assert made.unary("Unary")(b"", timeout=10) == b"calls:"
+    assert gateway.get(MIXED, "/harness.Echo/Unary").backend == "grpc-pages-0"
+    plain = [("Content-Type", "application/grpc-web")]
+    assert gateway.get(MIXED, "/", method="POST", headers=plain, body=b"x").backend == "grpc-pages-0"
+    for kind, service in (("application/grpc", "calls"), ("text/plain", "pages")):
+        header = f"Content-Type: {kind}"
+        explained = gateway.run("explain", "POST", f"http://{MIXED}/x", "-H", header).stdout
+        assert f"grpc/{service}/80" in explained

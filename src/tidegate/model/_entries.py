@@ -34,6 +34,8 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     methods: tuple[str, ...] = ()
     headers: dict[str, str] = {}
     query: dict[str, str] = {}
+    grpc: bool = False
+    """It is a gRPC call, by its content type (not grpc-web)."""
 
 
 class Rule(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +31,9 @@ class Matched:
     def is_same(self, other: Matched) -> bool:
         """Tell whether both ways end at the same rule."""
         return (self.rule, self.route, self.add_slash) == (other.rule, other.route, other.add_slash)
+
+
+_CALL: Final = re.compile(r"application/grpc(?:[+; ].*)?", re.DOTALL)
 
 
 def host_name(header: str) -> str:
@@ -193,6 +197,8 @@ def _unmet(rule: Rule, request: Request) -> str:
     for name, value in rule.when.headers.items():
         if request.headers.get(name) != value:
             return f"header {name} must be {value}"
+    if rule.when.grpc and not _CALL.fullmatch(request.headers.get("content-type", "")):
+        return "it is no gRPC call"
     query = dict(parse_qsl(request.uri.partition("?")[2], keep_blank_values=True))
     for name, value in rule.when.query.items():
         if query.get(name) != value:

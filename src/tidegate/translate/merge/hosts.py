@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from zlib import crc32
 
 from tidegate.guard import regex
-from tidegate.model import BUCKET_RULES, LISTENER, Bucket, Cause, ClientTls, Host, PathKind, Rule
+from tidegate.model import BUCKET_RULES, LISTENER, Bucket, Cause, ClientTls, Conditions, Host, PathKind, Rule
 from tidegate.translate.interpret.contributions import FALLBACK, Claim
 from tidegate.translate.merge.emission import Emission
 from tidegate.translate.merge.ranks import Ranked
@@ -15,12 +16,19 @@ _SHRINK = 4
 """Buckets are halved when they hold less than this part of what they may: a host at the edge does not flutter."""
 
 
+class Twin(NamedTuple):
+    """Who serves a path beside its winner: one of the two serves gRPC calls, the other the rest."""
+
+    claim: Claim
+    has_calls: bool
+
+
 class HostState:
     """All that is known about one host."""
 
     __slots__ = (
         "_buckets", "_dirty", "_members", "asking", "canaries", "claims", "client", "is_regex", "literals", "name",
-        "namers", "passed", "protected", "regexes", "secured", "winners",
+        "namers", "passed", "protected", "regexes", "secured", "twins", "winners",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -39,6 +47,7 @@ class HostState:
         """Contenders by kind and path, in no order."""
         self.canaries: dict[str, tuple[Claim, ...]] = {}
         self.winners: dict[str, Claim] = {}
+        self.twins: dict[str, Twin] = {}
         self.regexes: set[str] = set()
         """Kinds and paths of winners that make this a regex host."""
         self.protected: set[str] = set()
@@ -85,8 +94,14 @@ class HostState:
         """Say whether some paths are protected, and others may be protected less: one Ingress protects all of its own."""
         return bool(self.protected) and len(self.namers.members) > 1
 
-    def set_winner(self, key: str, claim: Claim | None, *, is_regex: bool, protects: bool) -> None:
-        """Note who won a path, or that nobody did."""
+    def set_winner(
+        self, key: str, claim: Claim | None, twin: Twin | None, *, is_regex: bool, protects: bool
+    ) -> None:
+        """Note who won a path, or that nobody did; and who serves it beside the winner."""
+        if twin is None:
+            self.twins.pop(key, None)
+        else:
+            self.twins[key] = twin
         (self.protected.add if claim is not None and protects else self.protected.discard)(key)
         if key == FALLBACK:
             self._keep(key, claim)
@@ -101,6 +116,12 @@ class HostState:
         self._set_literal(key, needs_check=claim is not None and self.is_regex and not is_regex)
         if self._buckets and claim is not None:
             self._assign(key, present=True)
+
+    def served(self, key: str) -> list[Claim]:
+        """Give who serves a path: nobody, its winner, or its winner and another."""
+        twin = self.twins.get(key)
+        both = (self.winners.get(key), twin.claim if twin else None)
+        return [claim for claim in both if claim is not None]
 
     def turn(self) -> bool:
         """Become a regex host or a plain one, if the winners now say so; tell whether that changed."""
@@ -157,7 +178,13 @@ class HostState:
         # Longest first, then by text descending, as nginx tries them (reference g.2). Stable: equal ones stay by kind.
         present.sort(key=lambda item: _try_order(item[1]), reverse=True)
         for key, pattern in present:
-            yield Rule(PathKind(key[0]), pattern, self.winners[key].route)
+            kind, winner, twin = PathKind(key[0]), self.winners[key], self.twins.get(key)
+            if twin is None:
+                yield Rule(kind, pattern, winner.route)
+            else:
+                calls, rest = (twin.claim, winner) if twin.has_calls else (winner, twin.claim)
+                yield Rule(kind, pattern, calls.route, Conditions(grpc=True))
+                yield Rule(kind, pattern, rest.route)
 
     def _pattern(self, key: str) -> str:
         return self.literals.get(key) or key[1:]

@@ -11,10 +11,11 @@ from tidegate.findings import Effect, Finding
 from tidegate.kube.objects import Ref
 from tidegate.model import Cause
 from tidegate.translate.interpret.contributions import FALLBACK, Claim, Contribution, SlotKey
+from tidegate.translate.interpret.families import protocols
 from tidegate.translate.interpret.faults import cut
 from tidegate.translate.merge.backends import BackendState
 from tidegate.translate.merge.emission import Emission
-from tidegate.translate.merge.hosts import HostState
+from tidegate.translate.merge.hosts import HostState, Twin
 from tidegate.translate.merge.ledger import Ledger, Note
 from tidegate.translate.merge.ranks import Ranked
 from tidegate.translate.merge.routes import Routes
@@ -215,20 +216,45 @@ class Merger:
         contenders = self._ranked(host.claims.get(key, ()))
         eligible = [claim for claim in contenders if self._is_eligible(host, claim)]
         winner = eligible[0] if eligible else None
-        old = host.winners.get(key)
-        if old is not None and (winner is None or winner.route != old.route):
-            self._gone[old.route] = cause
-        contribution = self.contributions[winner.ingress] if winner else None
-        if winner is not None and contribution is not None:
-            self._won.add(winner.route)
-            self.routes.set(contribution, winner, self._protocol_of(winner), cause)
-        is_regex = winner is not None and contribution is not None and contribution.is_regex(winner)
-        protects = contribution is not None and (
-            contribution.shared.protects or bool(contribution.shared.deny)
+        twin = self._twin(eligible)
+        winners = [claim for claim in (winner, twin) if claim is not None]
+        before = host.served(key)
+        for old in before:
+            if all(claim.route != old.route for claim in winners):
+                self._gone[old.route] = cause
+        for claim in winners:
+            self._won.add(claim.route)
+            self.routes.set(self.contributions[claim.ingress], claim, self._protocol_of(claim), cause)
+        terms = [(claim, self.contributions[claim.ingress]) for claim in winners]
+        is_regex = any(contribution.is_regex(claim) for claim, contribution in terms)
+        protects = any(made.shared.protects or bool(made.shared.deny) for _, made in terms)
+        beside = Twin(twin, self._is_grpc(twin)) if twin is not None else None
+        host.set_winner(key, winner, beside, is_regex=is_regex, protects=protects)
+        for old in before:
+            self._detach(slot, old, cause)
+        self._attach_all(slot, winners, self._ranked(host.canaries.get(key, ())), cause)
+        self._ledger.put(("slot", slot), self._slot_notes(host, key, winners, contenders))
+
+    def _twin(self, eligible: list[Claim]) -> Claim | None:
+        """Give who serves a path beside its winner: the one gRPC calls, the other the rest.
+
+        Only of the winner's own namespace: nobody else may take requests away from it.
+        """
+        if not eligible or eligible[0].key == FALLBACK:
+            return None
+        winner = eligible[0]
+        of_winner = self._is_grpc(winner)
+        return next(
+            (
+                claim
+                for claim in eligible[1:]
+                if claim.ingress.namespace == winner.ingress.namespace and self._is_grpc(claim) != of_winner
+            ),
+            None,
         )
-        host.set_winner(key, winner, is_regex=is_regex, protects=protects)
-        self._attach(slot, old, winner, self._ranked(host.canaries.get(key, ())), cause)
-        self._ledger.put(("slot", slot), self._slot_notes(host, key, winner, contenders))
+
+    def _is_grpc(self, claim: Claim) -> bool:
+        return self._protocol_of(claim) in protocols.GRPC
 
     def _ranked(self, claims: Iterable[Claim]) -> list[Claim]:
         return sorted(claims, key=lambda claim: self.contributions[claim.ingress].shared.order)
@@ -238,17 +264,26 @@ class Merger:
             return False
         return claim.key != FALLBACK or host.name == "_" or claim.ingress == host.namers.first
 
-    def _attach(
-        self, slot: SlotKey, old: Claim | None, winner: Claim | None, canaries: list[Claim], cause: Cause
-    ) -> None:
-        """Put the canaries of a slot beside the backend that won it."""
-        if old is not None and old.backend in self.backends:
-            state = self.backends[old.backend]
-            for claim in state.canaries.pop(slot, ()):
-                if claim.backend in self.backends:
-                    self.backends[claim.backend].beside.pop(slot, None)
-                self.touched_backends[old.backend] = cause
-        if winner is None or not winner.backend or not canaries:
+    def _detach(self, slot: SlotKey, old: Claim, cause: Cause) -> None:
+        """Take the canaries of a slot away from a backend that had won it."""
+        state = self.backends.get(old.backend)
+        if state is None:
+            return
+        for claim in state.canaries.pop(slot, ()):
+            if claim.backend in self.backends:
+                self.backends[claim.backend].beside.pop(slot, None)
+            self.touched_backends[old.backend] = cause
+
+    def _attach_all(self, slot: SlotKey, winners: list[Claim], canaries: list[Claim], cause: Cause) -> None:
+        """Put the canaries of a slot beside the backends that won it: for gRPC beside the one for gRPC."""
+        backends = {claim.backend for claim in winners}
+        for claim in winners[: len(backends)]:
+            is_alone = len(backends) == 1
+            fitting = [c for c in canaries if is_alone or self._is_grpc(c) == self._is_grpc(claim)]
+            self._attach(slot, claim, fitting, cause)
+
+    def _attach(self, slot: SlotKey, winner: Claim, canaries: list[Claim], cause: Cause) -> None:
+        if not winner.backend or not canaries:
             return
         self.backends[winner.backend].canaries[slot] = tuple(canaries)
         self.touched_backends[winner.backend] = cause
@@ -259,10 +294,11 @@ class Merger:
     # --- findings -----------------------------------------------------------------------------------------------------
 
     def _slot_notes(
-        self, host: HostState, key: str, winner: Claim | None, contenders: list[Claim]
+        self, host: HostState, key: str, winners: list[Claim], contenders: list[Claim]
     ) -> Iterator[Note]:
+        winner = winners[0] if winners else None
         for claim in contenders:
-            if claim is not winner:
+            if claim not in winners:
                 yield from self._lost(host, claim, winner)
         if winner is not None and key in host.literals:
             yield _note(

@@ -1,5 +1,6 @@
 -- Conditions of a match besides host and path: method, headers, query. Only routes that have some come here.
 
+local is_call = require("tidegate.grpc").is_call
 local var = ngx.var
 local gsub = string.gsub
 local ipairs, pairs = ipairs, pairs
@@ -19,6 +20,9 @@ end
 
 
 local function holds(when)
+    if when.grpc and not is_call() then
+        return false
+    end
     if when.methods and not has_method(when.methods) then
         return false
     end
