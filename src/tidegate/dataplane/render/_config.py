@@ -107,6 +107,7 @@ def _init(
     servers: Collection[ServerProfile],
 ) -> str:
     protocols = {profile.id: name for profile in every if (name := _protocols.protocol_of(profile))}
+    once = ", ".join(f'["{profile.id}"] = true' for profile in every if _protocols.tries_once(profile, node))
     secured = {profile.id: _backend_tls.identity_of(profile) for profile in every if _is_secured(profile)}
     known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
     cidrs = ", ".join(f'"{cidr}"' for cidr in node.real_ip_cidrs if _forwarding.is_chained(node))
@@ -123,6 +124,7 @@ def _init(
             timeouts = {{ connect = {node.connect_timeout}, send = {node.send_timeout}, read = {node.read_timeout} }},
             pools = {{ {_upstreams.pools(node)} }},
             profiles = {{ {known} }},
+            tries_once = {{ {once} }},
             protocols = {{ {_table(protocols)} }},
             secured = {{ {_table(secured)} }},
             streams = {str(_streams.is_used(node)).lower()},
@@ -175,6 +177,8 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
     yield "lua_shared_dict tidegate_counters 16m;"
     # By default the log phase gives free memory back to the system every 1,000 requests, only to fault it in again.
     yield "lua_malloc_trim 0;"
+    # Looking after endpoints that are down fails by nature (ejection.lua).
+    yield "lua_socket_log_errors off;"
     # With the state of the Lua phases a request outgrows the usual 4 KiB: a second block costs 1,300 instructions.
     yield "request_pool_size 8k;"
     # Tenants' patterns run with a bound on backtracking, and each is compiled once per worker.

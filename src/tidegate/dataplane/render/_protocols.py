@@ -27,6 +27,9 @@ _SCHEMES: Final = {"": "http://", "https": "https://", "grpc": "grpc://", "grpcs
 _NOT_OF_FASTCGI: Final = frozenset({"http_502", "http_504"})
 """Conditions that the FastCGI module lacks."""
 
+MOST_TRIES: Final = 1000000
+"""The same number stands in ``tries.lua``."""
+
 PLAIN: Final = "tidegate"
 """Name of the upstream block of HTTP, and the beginning of the others' names."""
 
@@ -59,6 +62,11 @@ def _block_of(profile: Profile, protocol: str) -> str:
     return f"{name}_{identity}" if identity and protocol in _backend_tls.PROTOCOLS else name
 
 
+def tries_once(profile: Profile, node: NodeSettings) -> bool:
+    """Tell whether a request that a backend got is never sent again."""
+    return is_off(str(dict(profile.values).get("next_upstream", node.next_upstream)))
+
+
 def module_of(profile: Profile) -> str:
     """Give the nginx module (the prefix of its directives) that serves a profile."""
     return _MODULES[protocol_of(profile)]
@@ -81,6 +89,8 @@ def http_lines(node: NodeSettings) -> Iterator[str]:
         yield f"{module}_read_timeout {stream if is_stream else node.read_timeout}s;"
         yield from _conditions(module, node, node.next_upstream)
         yield f"{module}_next_upstream_timeout {node.tries_timeout}s;"
+        # No limit: the balancer counts. But where there is one, nginx tells it how many tries are left (tries.lua).
+        yield f"{module}_next_upstream_tries {MOST_TRIES};"
         if not is_stream:
             yield f"{module}_buffering {_switch(node.buffering)};"
             yield f"{module}_request_buffering {_switch(node.request_buffering)};"
@@ -167,11 +177,20 @@ def _buffers(module: str, node: NodeSettings, values: Mapping[str, Any]) -> Iter
 
 
 def _conditions(module: str, node: NodeSettings, words: str) -> Iterator[str]:
+    if is_off(words):
+        # The Lua side lets only those tries go on that have not reached a backend: see tries.lua.
+        yield f"{module}_next_upstream error;  # off"
+        return
     asked = words.split()
-    if node.retry_non_idempotent and asked != ["off"] and "non_idempotent" not in asked:
+    if node.retry_non_idempotent and "non_idempotent" not in asked:
         asked.append("non_idempotent")
     known = [word for word in asked if module != "fastcgi" or word not in _NOT_OF_FASTCGI]
     yield f"{module}_next_upstream {' '.join(known) or 'off'};"
+
+
+def is_off(words: str) -> bool:
+    """Tell whether conditions of another try turn it off."""
+    return "off" in words.split()
 
 
 def _switch(value: bool, /) -> str:  # noqa: FBT001 -- the value itself, not a mode

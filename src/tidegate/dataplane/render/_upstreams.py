@@ -25,6 +25,8 @@ _MOST_ROOM: Final = 65536
 
 def blocks(node: NodeSettings, profiles: Iterable[Profile]) -> Iterator[str]:
     """Give every upstream block that some profile passes requests to."""
+    # In the text, so that another value makes another generation.
+    yield f"# kept connections: {pools(node)}"
     for name, protocol in _protocols.blocks(profiles).items():
         room = 1 if protocol in _WITHOUT_KEEPALIVE else _room(node, shared=name in _SHARED)
         yield f"upstream {name} {{"

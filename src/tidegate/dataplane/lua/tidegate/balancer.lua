@@ -75,17 +75,30 @@ local function connect(backend, at, is_first, tls_name)
 end
 
 
-local function prepare_first_try(plan, backend)
+local function more_tries(plan, backend)
     local more = plan.more_tries
-    if more < 0 then
-        more = backend.count - 1
-    end
+    return more < 0 and backend.count - 1 or more
+end
+
+
+local function prepare_first_try(plan, backend)
+    local more = more_tries(plan, backend)
     if more > 0 then
         set_more_tries(more)
     end
     local timeouts = plan.timeouts
     if timeouts then
         apply_timeouts(timeouts)
+    end
+end
+
+
+-- The endpoint of a later try, or nil if there may be none.
+local function pick_again(route, backend)
+    local tried = tries.learn()
+    local plan = route.plan
+    if not plan.tries_once or tries.may_go_on(more_tries(plan, backend)) then
+        return pick_specially(route, backend, tried)
     end
 end
 
@@ -98,9 +111,9 @@ local function balance(route)
         routes.load_backend(backend)
     end
     local has_failed = get_last_failure()
-    local at = backend and pick_specially(route, backend, has_failed and tries.learn())
+    local at = backend and (has_failed and pick_again or pick_specially)(route, backend)
     if not at then
-        -- The last endpoint went while the body was read, or between two tries.
+        -- The last endpoint went while the body was read, or between two tries; or there may be no other try.
         return exit(NOBODY)
     end
     if not has_failed then

@@ -90,6 +90,11 @@ end
 -- connection is only used for the same one. Gives true, or nil and why not.
 function _M.connect(backend, endpoint, port, tls_name)
     local request = get_request()
+    if skip == 0 then
+        sample(request, backend)
+    else
+        skip = skip - 1
+    end
     local name, idle = any, backend.idle or IDLE
     if band(C.ngx_http_lua_ffi_req_get_method(request), NOT_REPEATABLE) ~= 0 then
         name = brief
@@ -101,11 +106,6 @@ function _M.connect(backend, endpoint, port, tls_name)
     local length = name and #name or 0
     if set_peer(request, endpoint, #endpoint, port, name, length, errmsg) ~= 0 then
         return nil, ffi_string(errmsg[0])
-    end
-    if skip == 0 then
-        sample(request, backend)
-    else
-        skip = skip - 1
     end
     C.ngx_http_lua_ffi_balancer_enable_keepalive(request, idle, REQUESTS, errmsg)
     return true

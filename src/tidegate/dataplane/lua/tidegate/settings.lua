@@ -17,6 +17,7 @@ local _M = {
     streams = false,        -- there is a stream block: TCP and UDP services, or passed-through TLS
     pools = { connections = 320, idle = 60, requests = 10000, life = 3600 },    -- kept connections to a backend; seconds
     stream_timeout = 3600,  -- seconds, for sending and reading where a request streams
+    tries_once = {},        -- location profile ids with which a request that a backend got is never sent again
     tries = 3,              -- where the global settings do not say
 }
 

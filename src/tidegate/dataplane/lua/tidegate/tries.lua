@@ -3,8 +3,10 @@
 local ejection = require "tidegate.ejection"
 
 local get = require("tidegate.variables").get
-local gmatch, match = string.gmatch, string.match
+local set_more_tries = require("ngx.balancer").set_more_tries
+local find, gmatch = string.find, string.gmatch
 
+local MOST_TRIES = 1000000      -- as in nginx.conf
 local REFUSED, TIMED_OUT = 502, 504
 local NONE = {}
 
@@ -14,7 +16,7 @@ local _M = {}
 -- Set of the endpoints tried, "address:port"; nginx's list also holds those before an internal redirect.
 function _M.names()
     local names = {}
-    for name in gmatch(get "upstream_addr" or "", "[^, ]+") do
+    for name in gmatch(get "upstream_addr" or "", "[^, ]+:%d+") do
         names[name] = true
     end
     return names
@@ -40,11 +42,11 @@ local function first_without(backend, at, one, other)
 end
 
 
--- Number of an endpoint that is neither tried nor down, by asking `pick` again: the turn of round robin moves on, so that
--- the neighbor of one that is down does not get the share of both.
+-- Number of an endpoint that is neither tried nor down. Plain round robin does not look; it is asked again and its turn
+-- moves on, so that the neighbor of one that is down does not get the share of both.
 local function pick_good(backend, pick, tried, down)
     local at
-    for _ = 1, backend.count do
+    for _ = 1, backend.balance and 1 or backend.count do
         at = pick(backend, tried == NONE and down or tried)
         local name = name_of(backend, at)
         if not tried[name] and not down[name] then
@@ -78,15 +80,34 @@ end
 
 
 -- Whether the last try ended before a byte of the request was sent.
-function _M.was_unsent()
+local function was_unsent()
     return last("upstream_bytes_sent", "%d+") == "0"
 end
 
 
+-- Whether the first try, which is the only one so far, ended by the error of a kept connection. nginx adds a try for that,
+-- and tells when asked for more tries than there may be.
+local function was_found_dead(more)
+    if find(get "upstream_bytes_sent" or "", ",", 1, true) then
+        return false
+    end
+    local _, warning = set_more_tries(MOST_TRIES - (more + 1))
+    set_more_tries(0)
+    return warning ~= nil
+end
+
+
+-- Where retries are off, on a later try: the request may still go to a backend if none has got it. `more` is the number of
+-- tries that the request was given besides the first.
+function _M.may_go_on(more)
+    return was_unsent() or was_found_dead(more)
+end
+
+
 local function eject_unreachable()
-    if _M.was_unsent() then
-        local name = last("upstream_addr", "[^, ]+")
-        if name and match(name, ":%d+$") then
+    if was_unsent() then
+        local name = last("upstream_addr", "[^, ]+:%d+")
+        if name then
             ejection.eject(name)
         end
     end

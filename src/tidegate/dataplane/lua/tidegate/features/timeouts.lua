@@ -41,6 +41,7 @@ end
 function _M.prepare(get, plan, entry)
     plan.timeouts = timeouts_of(get, plan, entry.o or {})
     -- Negative, for no limit: each endpoint once. More would only multiply the load on a backend in trouble.
+    plan.tries_once = conf.tries_once[plan.profile_id]
     plan.more_tries = (get "tries" or conf.tries) - 1
 end
 
