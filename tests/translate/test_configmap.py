@@ -21,6 +21,7 @@ DEFAULTS = {
     "force_ssl_redirect": False,
     "preserve_trailing_slash": False,
     "use_port_in_redirects": False,
+    "relative_redirects": False,
     "http_redirect_code": 308,
     "no_tls_redirect_locations": ["/.well-known/acme-challenge"],
     "connect_timeout": 5,

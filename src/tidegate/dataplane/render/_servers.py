@@ -160,7 +160,7 @@ def _answers(headers: str) -> Iterator[str]:
     yield f"location @d503 {{ {end} return 503; }}"
     yield f"location @error {{ {end} content_by_lua_block {{ tidegate_error() }} }}"
     for code in _REDIRECTS:
-        yield f"location @r{code} {{ return {code} $tg_location; }}"
+        yield f"location @r{code} {{ absolute_redirect off; return {code} $tg_location; }}"
 
 
 def _page(headers: Mapping[str, str]) -> Iterator[str]:

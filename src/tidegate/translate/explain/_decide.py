@@ -115,6 +115,7 @@ class _Question:
             return self._status(404)
         for stage in (
             self._deny,
+            self._app_root,
             self._redirect,
             self._https,
             self._no_backend,
@@ -146,8 +147,14 @@ class _Question:
 
     def _add_slash(self) -> Decision:
         query = f"?{self._uri.query}" if self._uri.query else ""
-        where = f"{self._request.scheme}://{self._request.host}{self._uri.path}/{query}"
-        return self._status(301, where)
+        path = f"{self._uri.path}/"
+        inside = _hosts.find(self._entries, self._request, self._name, path)
+        route = self._entries.get(f"r/{inside.route}")
+        relative = Effective(self._entries, route if isinstance(route, model.Route) else None)[
+            "relative_redirects"
+        ]
+        start = "" if relative else f"{self._request.scheme}://{self._request.host}"
+        return self._status(301, f"{start}{path}{query}")
 
     def _port(self) -> int:
         return self._node.https_port if self._request.scheme == "https" else self._node.http_port
@@ -157,6 +164,14 @@ class _Question:
             return None
         self._say("deny", f"denied: {route.deny}")
         return self._status(503)
+
+    def _app_root(self, _: model.Route) -> Decision | None:
+        root = self._settings["app_root"]
+        if not root or self._uri.path != "/":
+            return None
+        self._say("redirect", f"the root leads to {root}")
+        scheme = _effective_scheme(self._request, self._node)
+        return self._status(302, f"{scheme}://{self._host}{root}")
 
     def _redirect(self, _: model.Route) -> Decision | None:
         redirect = self._settings["redirect"]

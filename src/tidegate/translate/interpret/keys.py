@@ -51,6 +51,12 @@ KEYS: Final[tuple[Key, ...]] = (
         default=False,
         data="use_port_in_redirects",
     ),
+    _flag(
+        "relative-redirects",
+        "The redirect that adds a final slash names the path alone.",
+        default=False,
+        data="relative_redirects",
+    ),
     Key(
         "http-redirect-code",
         _REDIRECT_CODE,
@@ -415,7 +421,6 @@ NOT_YET: Final = _names(
     otel-service-name otlp-collector-host otlp-collector-port
     proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
     proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
-    relative-redirects
     reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls ssl-dh-param
     ssl-early-data ssl-ecdh-curve ssl-reject-handshake ssl-session-cache ssl-session-ticket-key stream-access-log-path
     stream-snippet syslog-host syslog-port use-geoip2 use-gzip variables-hash-bucket-size variables-hash-max-size

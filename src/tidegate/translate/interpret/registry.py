@@ -69,6 +69,7 @@ CANONICAL: Final = {alias: annotation.name for annotation in ANNOTATIONS for ali
 DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.target, Data)) | {
     "affinity",
     "default_backend",
+    "forwarded_prefix",
     "redirect",
     "rewrite_target",
     "upstream_vhost",
@@ -84,6 +85,8 @@ PROFILE_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(
 NOT_FOR_CATCH_ALL: Final = frozenset(
     a.target.key for a in https.ANNOTATIONS if isinstance(a.target, Data)
 ) | {
+    "app_root",
+    "forwarded_prefix",
     "redirect",
     "rewrite_target",
 }

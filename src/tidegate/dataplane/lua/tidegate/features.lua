@@ -11,6 +11,7 @@ local https = require "tidegate.features.https"
 
 local EARLY = {
     require "tidegate.features.deny",
+    require "tidegate.features.app_root",
     require "tidegate.features.redirect",
     https,
 }

@@ -64,9 +64,12 @@ end
 
 
 -- nginx's own answer to a directory asked for without its slash (reference g.1).
-function own_answers.add_slash()
-    local query = var.args
-    var.tg_location = var.scheme .. "://" .. var.http_host .. var.uri .. "/" .. (query and "?" .. query or "")
+function own_answers.add_slash(host)
+    local query, path = var.args, var.uri .. "/"
+    local target = lookup(host, path)
+    local is_relative = target and target.id ~= "" and routes.route(target.id).plan.is_relative
+    local start = is_relative and "" or var.scheme .. "://" .. (var.http_host or var.host)
+    var.tg_location = start .. path .. (query and "?" .. query or "")
     return answer(NOTHING, "@r301")
 end
 
@@ -109,7 +112,7 @@ local function decide(route, host, is_tls)
         route = conditions.choose(route.choices)
     end
     if route and route.answer then
-        return own_answers[route.answer]()
+        return own_answers[route.answer](host)
     end
     route = route or hosts.fallback(host)
     if not route or (route.epoch ~= entries.epoch and not routes.load_route(route)) then

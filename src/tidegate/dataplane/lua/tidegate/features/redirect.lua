@@ -5,7 +5,8 @@ local answers = require "tidegate.answers"
 local _M = {}
 
 
-function _M.prepare(get)
+function _M.prepare(get, plan)
+    plan.is_relative = get "relative_redirects"     -- of the redirect that adds a slash, which is the router's
     local redirect = get "redirect"
     if not redirect then
         return nil

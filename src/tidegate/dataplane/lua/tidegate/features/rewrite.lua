@@ -3,7 +3,7 @@
 
 local re_match = ngx.re.match
 local gsub, match, sub, byte = string.gsub, string.match, string.sub, string.byte
-local set_uri = ngx.req.set_uri
+local set_uri, set_header = ngx.req.set_uri, ngx.req.set_header
 local var = ngx.var
 
 local SLASH = 47
@@ -35,12 +35,16 @@ function _M.prepare(get, _, entry)
     if not target or target == pattern then
         return nil
     end
+    local prefix = get "forwarded_prefix"
     return function()
         local captures = re_match(var.uri, pattern, FLAGS)
         if captures then
             local uri = expand(target, captures)
             if byte(uri, 1) ~= SLASH then
                 uri = "/" .. uri
+            end
+            if prefix then
+                set_header("X-Forwarded-Prefix", expand(prefix, captures))
             end
             set_uri(uri, false, true)
         end
