@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator
 
@@ -265,6 +266,37 @@ def test_a_new_nginx_takes_over_ports_without_refusing_anyone(
         assert [name_at(ports.echo) for _ in range(20)] == ["one"] * 20
         assert all(datagrams(ports.dns, b"?") for _ in range(20))
         assert held.ask(b"x") == b"x"
+
+
+def test_nobody_is_refused_while_a_port_comes(
+    gateway: Gateway, ports: Ports, echoes: tuple[Raw, Raw]
+) -> None:
+    """The new nginx shares the sockets of the old one; clients connect all the time, and each finds its backend."""
+    use(gateway, echoes[0])
+    data: dict[int | str, str] = {
+        ports.echo: "default/echo:7",
+        (added := waiting.free_ports(1)[0]): "default/echo:7",
+    }
+    old, stop, seen = gateway.status()["handovers"], threading.Event(), Counter[str]()
+
+    def connect() -> None:
+        while not stop.is_set():
+            seen[name_at(ports.echo)] += 1
+
+    clients = [threading.Thread(target=connect) for _ in range(3)]
+    for client in clients:
+        client.start()
+    before = (gateway.folder.path / "tcp.yaml").read_text()
+    gateway.folder.write("tcp.yaml", lines("tcp", data))
+    waiting.until(lambda: name_at(added) == "one", 20)
+    waiting.until(lambda: gateway.status()["handovers"] == old + 1, 20)
+    stop.set()
+    for client in clients:
+        client.join()
+    gateway.folder.write_text("tcp.yaml", before)
+    assert seen.keys() == {"one"}
+    assert seen["one"] > 20
+    waiting.until(lambda: refuses(added), 30)
 
 
 def test_everything_is_there_again_after_keeper_and_nginx_were_killed(

@@ -215,6 +215,19 @@ def test_any_ingress_of_the_host_may_ask_for_it() -> None:
     assert target(world, "sni/shop.example") == ["10.0.0.1:8080"]
 
 
+def test_another_namespace_cannot_ask_for_it() -> None:
+    """It would switch off what the owner of the path / asks for: allow lists, client certificates."""
+    theirs = ingress(
+        "theirs", rule("shop.example", path("/x")), namespace="other", annotations={"ssl-passthrough": "true"}
+    )
+    world = World(backed(), simple(created="2020"), theirs, options=OPTIONS)
+    assert hosts(world) == ()
+    assert world.finding("PassthroughImpossible").object == "Ingress other/theirs"
+    world.tell(passed(created="2020"))
+    assert hosts(world) == ("shop.example",)
+    assert "PassthroughImpossible" not in world.kinds()
+
+
 def test_the_annotation_comes_and_goes() -> None:
     """So do the host in the configuration and the entry."""
     world = World(backed(), passed(), options=OPTIONS)

@@ -109,9 +109,10 @@ class Streams:
             self._remove(name, cause)
             return
         claim = _root(state)
-        if claim is None or host == "_" or host.startswith("*."):
+        if claim is None or (lacking := _lacking(host, state, claim)):
             self._remove(name, cause)
-            shop.ledger.put(Ref(TARGET, "", name), [_unpassed(first, host, has_root=claim is not None)])
+            accepted = "a path / with a Service" if claim is None else lacking
+            shop.ledger.put(Ref(TARGET, "", name), [_unpassed(first, host, accepted)])
             return
         contribution = shop.merger.contributions[claim.ingress]
         found = self._resolve(
@@ -184,8 +185,20 @@ def _notes_of(found: Resolved) -> Iterator[Note]:
         yield Note(Ref(kind, *name.split("/", 1)), finding)
 
 
-def _unpassed(ref: Ref, host: str, *, has_root: bool) -> Note:
-    accepted = "a host name without a wildcard" if has_root else "a path / with a Service"
+def _lacking(host: str, state: HostState, claim: Claim) -> str:
+    """Say what a host lacks to be passed through; empty if nothing.
+
+    Passing it through switches off all that its Ingress objects ask for: that is for the namespace of the path / to say.
+    """
+    if host == "_" or host.startswith("*."):
+        return "a host name without a wildcard"
+    askers = state.passed.members if state.passed is not None else {}
+    if all(ref.namespace != claim.ingress.namespace for ref in askers):
+        return f"the annotation on an Ingress in namespace {claim.ingress.namespace}, whose path / it is"
+    return ""
+
+
+def _unpassed(ref: Ref, host: str, accepted: str) -> Note:
     message = "The gateway ends TLS for this host itself."
     return Note(
         ref, Finding(Effect.IGNORED, "PassthroughImpossible", str(ref), "spec.rules", host, accepted, message)
