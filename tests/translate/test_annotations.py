@@ -65,6 +65,30 @@ DATA: list[tuple[dict[str, str], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
+REWRITES: list[tuple[dict[str, str], dict[str, list[str]]]] = [
+    ({"proxy-redirect-from": "http://in/", "proxy-redirect-to": "/"}, {"redirect": ["http://in/", "/"]}),
+    ({"proxy-cookie-domain": "in.example out.example"}, {"cookie_domain": ["in.example", "out.example"]}),
+    ({"proxy-cookie-path": " /in/  / "}, {"cookie_path": ["/in/", "/"]}),
+    ({"proxy-redirect-from": "off", "proxy-cookie-path": "off", "proxy-cookie-domain": "off"}, {}),
+    ({"proxy-redirect-from": "default"}, {}),
+    ({"proxy-redirect-from": "http://in/"}, {}),
+    ({"proxy-redirect-to": "http://out/"}, {}),
+    ({"proxy-cookie-domain": "one"}, {}),
+    ({"proxy-cookie-path": "~^/x /y"}, {}),
+]
+
+
+@pytest.mark.parametrize(("annotations", "wanted"), REWRITES)
+def test_rewriting_of_answers_is_data_and_one_profile(
+    annotations: dict[str, str], wanted: dict[str, list[str]]
+) -> None:
+    """Whatever the texts: all routes that rewrite share the location."""
+    world = with_annotations(annotations)
+    (route,) = world.rules().values()
+    assert route.settings == ({"answers": wanted} if wanted else {})
+    assert route.profile == (Profile((("rewrites_answers", True),)).id if wanted else "")
+
+
 @pytest.mark.parametrize(("annotations", "settings"), DATA)
 def test_data(annotations: dict[str, str], settings: dict[str, Any]) -> None:
     """Data annotations are overrides of the route, and nothing else is."""

@@ -34,6 +34,7 @@ EVERYDAY_PROFILES: tuple[Profile, ...] = (
     _made(buffering=True),
     _made(buffering=False),
     _made(request_buffering=False),
+    _made(rewrites_answers=True),
     *(_made(intercept=codes) for codes in _INTERCEPTED),
     *(_made(protocol=protocol) for protocol in _PROTOCOLS),
     *(_made(body_size=size, protocol=protocol) for size in (0, 8 * _MIB) for protocol in _PROTOCOLS[:3]),

@@ -127,6 +127,8 @@ def location_lines(profile: Profile, node: NodeSettings, headers: Mapping[str, s
             case "http_version", ("1.0" | "1.1"):
                 if module == "proxy":
                     yield f"proxy_http_version {value};"
+            case "rewrites_answers", True:
+                yield "header_filter_by_lua_block { tidegate_rewrite_answer() }"
             case name, _ if name.startswith("ssl_"):
                 pass
             case (

@@ -12,6 +12,7 @@ from tidegate.translate.interpret.declarations import Annotation, Data, InProfil
 from tidegate.translate.interpret.drafts import Draft
 from tidegate.translate.interpret.families import (
     access,
+    answers,
     backend_tls,
     balancing,
     bodies,
@@ -40,6 +41,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *timeouts.ANNOTATIONS,
     *retries.ANNOTATIONS,
     *bodies.ANNOTATIONS,
+    *answers.ANNOTATIONS,
     *access.ANNOTATIONS,
     *errors.ANNOTATIONS,
     *canaries.ANNOTATIONS,
@@ -53,6 +55,7 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     upstreams.complete,
     protocols.complete,
     bodies.complete,
+    answers.complete,
     balancing.complete,
     passthrough.complete,
     canaries.complete,
@@ -74,6 +77,7 @@ DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.t
     "rewrite_target",
     "upstream_vhost",
     "backend_tls",
+    "answers",
 }
 """Keys that may stand in ``Route.settings``."""
 

@@ -22,6 +22,7 @@ local LATE = {
     require "tidegate.features.script",
     require "tidegate.features.backend_tls",
     require "tidegate.features.timeouts",
+    require "tidegate.features.answers",
     require "tidegate.features.affinity",
     require "tidegate.features.errors",
 }

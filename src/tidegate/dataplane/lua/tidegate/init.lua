@@ -48,6 +48,7 @@ function _M.master(given)
     tidegate_https = require("tidegate.router").https
     tidegate_balance = require("tidegate.balancer").run
     tidegate_error = require("tidegate.errors").run
+    tidegate_rewrite_answer = require("tidegate.rewriting").run
     tidegate_judge_body = require("tidegate.lasting").judge_body
     tidegate_hop = require("tidegate.hop").run
     tidegate_client = require("tidegate.client").find
