@@ -104,10 +104,15 @@ def test_memory_of_endpoints_that_are_gone_is_bounded(plane: DataPlane, port: in
         later = tuple(Endpoint(e.address, 81 + n) for e in many)
         plane.push({f"p/tcp/{port}": Target("ns", "svc", "7", later)})
     assert "stay as they were: no memory" in plane.errors
+    assert (
+        plane.ask("GET", "/status")[1]["trouble"]
+        == f"the endpoints of tcp/{port} stay as they were: no memory"
+    )
     plane.push(simple("still.example", "web", []))
     assert len(plane.workers) == 2
     plane.push({f"p/tcp/{port}": to()})
     assert names(port, 3) == {"": 3}
+    waiting.until(lambda: all("trouble" not in plane.ask("GET", "/status")[1] for _ in range(20)))
 
 
 def test_an_ipv6_endpoint(raw: RawBackends) -> None:
@@ -179,6 +184,7 @@ def test_another_nginx_is_not_touched(some: list[Raw], port: int, monkeypatch: p
     with DataPlane({f"p/tcp/{other}": to(some[0])}, stream_ports=(StreamPort("tcp", other),)) as plane:
         assert names(other, 3) == {"": 3}
         assert "does not lie in memory as expected" in plane.errors
+        assert "is served: upstream" in plane.ask("GET", "/status")[1]["trouble"]
         plane.push(simple("still.example", "web", []))
 
 
@@ -188,5 +194,5 @@ def test_without_services_there_is_no_stream_block() -> None:
     from tidegate.model import NodeSettings
 
     text = render.render(NodeSettings(), [Profile()], install.find()).text
-    assert "stream {" not in text
+    assert "\nstream {" not in text
     assert "streams = false" in text

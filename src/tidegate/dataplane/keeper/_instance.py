@@ -34,6 +34,8 @@ class NginxStatus(msgspec.Struct):
     draining: bool = False
     capacity: int = 0
     free: int = 0
+    trouble: str = ""
+    """What does not work, in words."""
 
     def pids(self, generation: str) -> set[int]:
         """Give the workers that reported for a generation."""

@@ -96,6 +96,7 @@ class Keeper:
             draining=common.draining or nginx.draining,
             ready=nginx.ready,
             store=Store(nginx.capacity, nginx.free),
+            trouble=common.trouble or nginx.trouble,
         )
 
     async def configure(self, wanted: Configuration) -> How:

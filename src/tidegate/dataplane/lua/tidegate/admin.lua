@@ -70,6 +70,7 @@ function _M.status()
         draining = node.is_draining(),
         capacity = capacity,
         free = free,
+        trouble = conf.streams and require("tidegate.streams").trouble() or nil,
     })
 end
 

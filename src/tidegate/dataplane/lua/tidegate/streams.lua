@@ -24,11 +24,26 @@ local function mark_all()
 end
 
 
+local unknown                   -- why nginx's memory is not touched at all
+local failures = {}             -- name of an entry -> why its list stays as it was
+
+
+-- What is wrong, in words; nil if nothing is.
+function _M.trouble()
+    if unknown then
+        return "no TCP or UDP service and no passed-through host is served: " .. unknown
+    end
+    local name, err = next(failures)
+    return name and "the endpoints of " .. name .. " stay as they were: " .. err
+end
+
+
 -- Bring nginx's lists up to date with what this worker has followed.
 function _M.flush()
     for name in pairs(stale) do
         local entry = entries.read("p/" .. name)
         local done, err = peers.set(known[name], entry and entry.e or {}, entries.seen)
+        failures[name] = not done and tostring(err) or nil
         if done then
             stale[name] = nil
         else
@@ -56,7 +71,8 @@ function _M.begin()
     passing.remember()
     local names, err = peers.find()
     if not names then
-        ngx.log(ngx.EMERG, "no TCP or UDP service and no passed-through host is served: ", err)
+        unknown = err
+        ngx.log(ngx.EMERG, _M.trouble())
         return
     end
     for i = 1, #names do
