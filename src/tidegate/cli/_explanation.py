@@ -51,11 +51,7 @@ def _verdict(decision: Decision) -> Text:
         lines.append(f"Canary {decision.canary.backend}: {decision.canary.reason}")
     if decision.route is not None:
         where = f"{decision.route.namespace}/{decision.route.ingress}"
-        rule = (
-            f"{decision.rule.kind.name.capitalize()} {decision.rule.path}"
-            if decision.rule
-            else "default backend"
-        )
+        rule = f"{decision.rule_kind} {decision.rule.path}" if decision.rule else "default backend"
         lines.append(f"Ingress {where}, host {decision.host}, {rule} (route {decision.route_id})")
     if decision.captures:
         lines.append(

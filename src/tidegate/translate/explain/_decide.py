@@ -354,6 +354,7 @@ class _Question:
             answer=answer,
             host=matched.host,
             rule=matched.rule,
+            rule_kind=matched.kind,
             route_id=matched.route,
             route=self._route,
             uri=self._uri.path,

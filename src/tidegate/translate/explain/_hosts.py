@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -27,6 +27,14 @@ class Matched:
     captures: tuple[str, ...] = ()
     add_slash: bool = False
     trail: tuple[Step, ...] = ()
+    is_regex: bool = False
+
+    @property
+    def kind(self) -> str:
+        """How the rule was compared: Exact, Prefix or Regex; empty without a rule."""
+        if self.rule is None:
+            return ""
+        return "Regex" if self.is_regex else "Exact" if self.rule.kind is PathKind.EXACT else "Prefix"
 
     def is_same(self, other: Matched) -> bool:
         """Tell whether both ways end at the same rule."""
@@ -83,7 +91,7 @@ def _within(
     rules = rules_of(entries, name, host)
     found = _by_pattern(rules, request, path, trail) if host.regex else _by_path(rules, request, path, trail)
     if found is not None:
-        return Matched(name, found.rule, found.route, found.captures, found.add_slash, tuple(trail))
+        return replace(found, host=name, trail=tuple(trail))
     if host.fallback:
         trail.append(Step("rule", f"no rule matches: the default backend of host {name}", decisive=True))
         return Matched(name, route=host.fallback, trail=tuple(trail))
@@ -181,7 +189,7 @@ def _by_pattern(rules: tuple[Rule, ...], request: Request, path: str, trail: lis
         else:
             said = f"^{rule.path} matches {path} (all paths of this host are regular expressions)"
             trail.append(Step("rule", said, decisive=True))
-            return Matched(rule=rule, route=rule.route, captures=found.groups[1:])
+            return Matched(rule=rule, route=rule.route, captures=found.groups[1:], is_regex=True)
     return None
 
 

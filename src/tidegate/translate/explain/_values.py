@@ -96,6 +96,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """The host entry that was used: a name, ``*.rest`` or ``_``; empty if none."""
     rule: model.Rule | None = None
     """The rule that matched; None if the route is a fallback."""
+    rule_kind: str = ""
+    """How it was compared: Exact, Prefix or Regex."""
     route_id: str = ""
     route: model.Route | None = None
     uri: str = ""
