@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import (
     _report,
     balancing,
+    errors,
     loss,
     memory,
     propagation,
@@ -38,6 +39,7 @@ GROUPS: dict[str, Group] = {
     "balancing": balancing.rows,
     "protocols": protocols.rows,
     "stream": stream.rows,
+    "errors": errors.rows,
 }
 
 

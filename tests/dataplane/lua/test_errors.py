@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness import http
+from harness import http, waiting
 from harness.backends import Backends
 from harness.dataplane import DataPlane, simple
+from tidegate.model import Backend, Endpoint
 
 GRPC = [("Content-Type", "application/grpc")]
 
@@ -82,3 +83,18 @@ def test_a_request_that_is_none_is_answered_400(plane: DataPlane) -> None:
         assert connection.receive().status == 400
     for target, status in (("/%00", 400), ("/" + "x" * 40000, 414)):
         assert http.get(plane.http, target, host="a.example.com", headers=GRPC).status == status
+
+
+def test_errors_while_draining_are_the_same(backends: Backends) -> None:
+    """Trailers-only for gRPC, a page where there is one; the connection ends after them."""
+    (pages,) = backends.group("drain-pages", 1)
+    told = {"custom_errors": [403], "default_backend": "ns/pages/*", "allow": ["10.0.0.0/8"]}
+    with DataPlane(workers=1) as plane:
+        plane.push({"b/ns/pages/*": Backend((Endpoint(pages.address, pages.port),))})
+        plane.push(simple("shut.example.com", "shut", [("127.0.0.1", 9)], settings=told))
+        assert plane.ask("POST", "/draining")[0] == 200
+        waiting.until(lambda: http.get(plane.http, "/", host="n.example.com").get("Connection") == "close", 5)
+        call = http.get(plane.http, "/", host="shut.example.com", headers=GRPC)
+        assert (call.status, call.get("grpc-status"), call.get("Connection")) == (200, "7", "close")
+        page = http.get(plane.http, "/a", host="shut.example.com")
+        assert (page.backend, page.echo.get("X-Code"), page.get("Connection")) == (pages.id, ["403"], "close")
