@@ -353,6 +353,8 @@ def test_the_configmap_and_the_flag_are_for_all_routes(services: Services, host:
         assert gateway.get(host, "/a").backend == pages.id
         # An unusual Connection header takes a location of its own.
         assert gateway.get(host, "/a", headers=[("Connection", "X-Odd")]).backend == pages.id
+        # So does what may stream.
+        assert gateway.get(host, "/a", headers=[("Accept", "text/event-stream")]).backend == pages.id
         none = gateway.get(host, "/none")
         assert (none.backend, told(none)["X-Code"], none.echo.uri) == (pages.id, "503", "/")
         assert gateway.get(f"own.{host}").backend == web.id

@@ -140,6 +140,7 @@ def _entry_locations(node: NodeSettings, headers: Mapping[str, str], *, tls: boo
     yield "    rewrite_by_lua_block { tidegate_judge_body() }"
     yield f"    proxy_send_timeout {stream}s;"
     yield f"    proxy_read_timeout {stream}s;"
+    yield from _indented(_protocols.intercepting(Profile(), node))
     yield "    proxy_pass http://tidegate;"
     yield "}"
     # For requests with an unusual Connection header: what it names is taken out, an upgrade is passed on.
