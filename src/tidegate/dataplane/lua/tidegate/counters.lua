@@ -4,6 +4,7 @@
 -- killed.
 
 local ffi = require "ffi"
+local headless = require "tidegate.headless"
 local feedback = require "tidegate.feedback"
 local routes = require "tidegate.routes"
 local pools = require "tidegate.pools"
@@ -46,6 +47,8 @@ function _M.log()
     end
     if class == 5 then
         tries.finish(status)
+    elseif class == 0 then
+        headless.finish(status)
     end
 end
 
