@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+import structlog
 
 from tidegate.cli import _output
 from tidegate.cli._app import run_command
@@ -34,3 +35,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Done(code, captured.out, captured.err)
 
     return run_one
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Take back what a command set up: a log on the standard error of its test, which is closed by now."""
+    yield
+    structlog.reset_defaults()
