@@ -171,17 +171,24 @@ class Configurer:
     def _has_new_settings(self) -> bool:
         return self._possible_node not in (self._node, self._refused_node)
 
+    def lacks(self, servers: Collection[str]) -> bool:
+        """Tell whether any of these server profiles is wanted, acceptable, and not in force yet."""
+        return any(name in servers for name, _ in self._new_servers())
+
+    def _new_servers(self) -> list[tuple[str, ServerProfile]]:
+        return [
+            (name, server)
+            for name, server in self.wanted_servers.items()
+            if name not in self._servers and name not in self._refused
+        ]
+
     def _different_servers(self) -> dict[str, Collection[str]]:
         """Give the server profiles that are to come or to go, each with the namespace that asks for it.
 
         Routes do not wait for them: a host that needs one is closed until it is in force.
         """
         hosts = {server.host for server in self.wanted_servers.values()}
-        new = [
-            s
-            for name, s in self.wanted_servers.items()
-            if name not in self._servers and name not in self._refused
-        ]
+        new = [server for _, server in self._new_servers()]
         gone = [server for server in self._servers.values() if server.host not in hosts]
         return {server.id: (server.namespace,) for server in (*new, *gone)}
 

@@ -72,6 +72,8 @@ class Gateway:
         self.listed_at = 0.0
         """Unix seconds of the first complete listing, 0 before it."""
         self.ready_at = 0.0
+        self._awaited: frozenset[str] = frozenset()
+        """Server profiles that are to be in force before the gateway is ready."""
         self._news = asyncio.Event()
         self._listed = asyncio.Event()
         self._translated = asyncio.Event()
@@ -287,6 +289,7 @@ class Gateway:
         # Only now is it known what is wanted, and so what is not.
         self.pusher.retire()
         self.pusher.aim()
+        self._awaited = frozenset(self.configurer.wanted_servers)
         self.pusher.wake()
 
     def _progress(self) -> None:
@@ -295,7 +298,7 @@ class Gateway:
             self._priority.end("queue")
         if self.queue.missing_profiles():
             self.configurer.poke()
-        if not self.ready_at and self.pusher.is_there:
+        if not self.ready_at and self.pusher.is_there and not self.configurer.lacks(self._awaited):
             self.ready_at = time.time()
             asyncio.get_running_loop().call_later(1.0, _garbage.settle)
             self.queue.offer(
