@@ -91,3 +91,9 @@ def family(pid: int) -> list[int]:
 def children(pid: int) -> list[int]:
     """Give the pids of a process's children."""
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def resident(pid: int) -> int:
+    """Give the bytes of memory that a process has for itself."""
+    _, whole, shared, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    return (int(whole) - int(shared)) * os.sysconf("SC_PAGE_SIZE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from tidegate.translate.interpret import keys
 OPTIONS = msgspec.structs.replace(FOLDER, configmap="shop/config")
 
 DEFAULTS = {
+    "ssl_reject_handshake": False,
     "ssl_redirect": True,
     "force_ssl_redirect": False,
     "preserve_trailing_slash": False,
@@ -228,3 +230,39 @@ def test_any_data_is_read(data: dict[str, str]) -> None:
     node, usual = world.translator.node, NodeSettings()
     for field in usual.__struct_fields__:
         assert type(getattr(node, field)) is type(getattr(usual, field))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "wanted"),
+    [
+        ("ssl-ecdh-curve", "X25519:prime256v1", "ssl_ecdh_curve", "X25519:prime256v1"),
+        ("ssl-early-data", "true", "ssl_early_data", True),
+        ("ssl-session-cache", "false", "ssl_session_cache", False),
+        ("enable-ocsp", "true", "ocsp_stapling", True),
+        ("hsts", "false", "hsts", False),
+        ("hsts-max-age", "1", "hsts_max_age", 1),
+        ("hsts-include-subdomains", "false", "hsts_include_subdomains", False),
+        ("hsts-preload", "true", "hsts_preload", True),
+        ("ssl-ecdh-curve", "X25519; include /etc/passwd", "ssl_ecdh_curve", "auto"),
+        ("ssl-session-ticket-key", "c2VjcmV0", "ssl_session_ticket_key", ""),
+        ("ssl-dh-param", "shop/gone", "ssl_dh_param", ""),
+    ],
+)
+def test_keys_about_tls(name: str, value: str, field: str, wanted: object) -> None:
+    """b.6; what cannot be read is the default, and a key is never shown."""
+    world = with_data({name: value})
+    assert getattr(world.translator.node, field) == wanted
+    assert "c2VjcmV0" not in str(world.findings)
+
+
+def test_documents_of_node_settings_are_named_by_their_content() -> None:
+    """The settings hold the names only; parameters come from a Secret, written anew."""
+    key = base64.b64encode(bytes(range(80))).decode()
+    parameters = base64.b64encode(bytes(256)).decode()
+    pem = f"-----BEGIN DH PARAMETERS-----\n{parameters}\n-----END DH PARAMETERS-----\n"
+    secret = load("Secret", "dh", namespace="shop", stringData={"dhparam.pem": pem})
+    config = load("ConfigMap", "config", data={"ssl-session-ticket-key": key, "ssl-dh-param": "shop/dh"})
+    world = World(config, secret, options=OPTIONS)
+    node, documents = world.translator.node, world.translator.documents
+    assert documents[node.ssl_session_ticket_key].encode("latin-1") == bytes(range(80))
+    assert "".join(documents[node.ssl_dh_param].split("\n")[1:-2]) == parameters

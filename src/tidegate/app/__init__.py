@@ -6,6 +6,16 @@ do it. Heavy parts are imported when they are asked for, because the commands sh
 
 from tidegate.app._control import NotRunning, ask
 from tidegate.app._logging import Format
+from tidegate.app._nameservers import nameservers
 from tidegate.app._options import Options, bind_addresses, default_state_dir, default_workers
 
-__all__ = ["Format", "NotRunning", "Options", "ask", "bind_addresses", "default_state_dir", "default_workers"]
+__all__ = [
+    "Format",
+    "NotRunning",
+    "Options",
+    "ask",
+    "bind_addresses",
+    "default_state_dir",
+    "default_workers",
+    "nameservers",
+]

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from tidegate import translate
-from tidegate.app import Options, bind_addresses, default_state_dir, default_workers
+from tidegate.app import Options, bind_addresses, default_state_dir, default_workers, nameservers
 from tidegate.cli._errors import WrongUse
 from tidegate.cli._flags import LaterFlags, NodeFlags, ObjectFlags
 from tidegate.model import NodeSettings
@@ -93,6 +93,7 @@ def _node(flags: NodeFlags, *, passthrough: bool) -> NodeSettings:
         status_port=flags.status_port,
         bind_addresses=bind_addresses(),
         passthrough=passthrough,
+        nameservers=nameservers(),
         access_log=_access_log(flags.access_log),
         store_bytes=flags.store_size,
         workers=default_workers(),

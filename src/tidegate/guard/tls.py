@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import ssl
 from typing import Final
 
 from tidegate.guard._refusal import Unacceptable
@@ -21,9 +23,36 @@ def protocols(text: str) -> tuple[str, ...]:
     return tuple(protocol for protocol in PROTOCOLS if protocol in asked)
 
 
+_CURVE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_TICKET_KEY_BYTES: Final = (48, 80)
+
+
+def curves(text: str) -> str:
+    """Read ``auto``, or names of curves (groups) joined by colons."""
+    stripped = text.strip()
+    if len(stripped) > 1024 or not all(_CURVE.fullmatch(item) for item in stripped.split(":")):
+        raise Unacceptable("auto, or names of curves, for example X25519:prime256v1")
+    return stripped
+
+
+def ticket_key(text: str) -> str:
+    """Read a key for session tickets: base64 of 48 or 80 bytes. Gives each byte as one character."""
+    try:
+        key = base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) not in _TICKET_KEY_BYTES:
+        raise Unacceptable("base64 of 48 or 80 random bytes")
+    return key.decode("latin-1")
+
+
 def ciphers(text: str) -> str:
     """Read an OpenSSL cipher list: names joined by colons, with ``! + -`` before and ``@STRENGTH``, ``@SECLEVEL=n``."""
     stripped = text.strip()
     if len(stripped) > 4096 or not all(_CIPHER.fullmatch(item) for item in stripped.split(":")):
         raise Unacceptable("an OpenSSL cipher list, for example ECDHE-RSA-AES128-GCM-SHA256:!aNULL")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(stripped)
+    except ssl.SSLError:
+        raise Unacceptable("an OpenSSL cipher list that leaves a cipher to use") from None
     return stripped

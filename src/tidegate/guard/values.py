@@ -203,4 +203,6 @@ ADDRESSES: Final = Type(
 )
 TEXT: Final = Type("TEXT", "text without control characters", _printable)
 PROTOCOLS: Final = Type("PROTOCOLS", f"a space-separated list of {', '.join(tls.PROTOCOLS)}", tls.protocols)
+CURVES: Final = Type("CURVES", "auto, or names of curves joined by colons", tls.curves)
+TICKET_KEY: Final = Type("TICKETKEY", "base64 of 48 or 80 random bytes", tls.ticket_key)
 CIPHERS: Final = Type("CIPHERS", "an OpenSSL cipher list", tls.ciphers)

@@ -48,8 +48,8 @@ def facts_of(key: str, value: bytes) -> Facts:
             return Facts(_targets_of_host(key, host))
         case model.Bucket(rules=rules):
             return Facts(_routes(rules))
-        case model.TlsHost(certificate=certificate):
-            return Facts((f"c/{certificate}",)) if certificate else _NONE
+        case model.TlsHost(certificate=certificate, others=others):
+            return Facts(tuple(f"c/{name}" for name in (certificate, *others) if name))
         case _:
             return _NONE
 

@@ -25,7 +25,9 @@ def write_files(state_dir: Path, files: Mapping[str, str]) -> None:
         if not path.exists():
             new = folder / f"{name}.new"
             new.unlink(missing_ok=True)
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with os.fdopen(
+                os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="latin-1"
+            ) as file:
                 file.write(text)
             new.replace(path)
 

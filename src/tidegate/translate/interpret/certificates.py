@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from tidegate.guard import Unacceptable
 from tidegate.kube.objects import Secret
@@ -135,10 +135,23 @@ def _certificate(chain: list[x509.Certificate], key: _PrivateKey) -> Certificate
             "ascii"
         ),
         names=_names(leaf),
+        kind=_kind(key),
         not_before=int(leaf.not_valid_before_utc.timestamp()),
         not_after=int(leaf.not_valid_after_utc.timestamp()),
         fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
     )
+
+
+def _kind(key: _PrivateKey) -> str:
+    match key:
+        case rsa.RSAPrivateKey():
+            return "rsa"
+        case ec.EllipticCurvePrivateKey():
+            return "ec"
+        case ed25519.Ed25519PrivateKey():
+            return "ed25519"
+        case _:
+            return "ed448"
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:
@@ -154,6 +167,17 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
 
 
 def _oddities(chain: list[x509.Certificate]) -> Iterable[str]:
+    if len(chain) == 1 and _has_issuer_elsewhere(chain[0]):
+        yield "only the certificate itself is there, and its issuer is to be fetched: the intermediates are missing"
     for at, (subject, issuer) in enumerate(pairwise(chain)):
         if subject.issuer != issuer.subject:
             yield f"certificate {at + 2} of the chain is not the issuer of certificate {at + 1}"
+
+
+def _has_issuer_elsewhere(leaf: x509.Certificate) -> bool:
+    """Tell whether a certificate says where its issuer's can be fetched, as those issued by an intermediate do."""
+    try:
+        access = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return any(item.access_method == AuthorityInformationAccessOID.CA_ISSUERS for item in access)

@@ -64,7 +64,7 @@ def _value(name: str, text: str, faults: Faults) -> Any:
         return _read(key, text)
     except Unacceptable as refusal:
         faults.add(
-            Effect.IGNORED, "InvalidValue", f"data[{name}]", text, str(refusal),
+            Effect.IGNORED, "InvalidValue", f"data[{name}]", "" if name in keys.SECRET else text, str(refusal),
             "What can be read of it holds." if name == "whitelist-source-range" else "The default holds.",
         )  # fmt: skip
     return _readable_part(text) if name == "whitelist-source-range" else None

@@ -384,6 +384,46 @@ KEYS: Final[tuple[Key, ...]] = (
         "Memory for TLS sessions.",
         node="ssl_session_cache_bytes",
     ),
+    Key(
+        "ssl-ecdh-curve",
+        values.CURVES,
+        None,
+        "Curves (groups) on offer; auto is Mozilla's choice.",
+        node="ssl_ecdh_curve",
+    ),
+    Key(
+        "ssl-dh-param",
+        Type(
+            "NAME",
+            "namespace/name of a Secret with dhparam.pem",
+            lambda text: "/".join(names.qualified(text)),
+        ),
+        None,
+        "Secret with parameters for DHE; without it there is no DHE.",
+        node="ssl_dh_param",
+    ),
+    _flag(
+        "ssl-early-data", "0-RTT: only GET, HEAD and OPTIONS; others are answered 425.", node="ssl_early_data"
+    ),
+    _flag("ssl-session-cache", "Keep TLS sessions.", node="ssl_session_cache"),
+    Key(
+        "ssl-session-ticket-key",
+        values.TICKET_KEY,
+        None,
+        "Key of session tickets; without it nginx makes keys and changes them itself.",
+        node="ssl_session_ticket_key",
+    ),
+    _flag(
+        "ssl-reject-handshake",
+        "Refuse handshakes for names that are no hosts.",
+        default=False,
+        data="ssl_reject_handshake",
+    ),
+    _flag("enable-ocsp", "Staple OCSP answers.", node="ocsp_stapling"),
+    _flag("hsts", "Send Strict-Transport-Security over TLS.", node="hsts"),
+    Key("hsts-max-age", values.integer(0, 2**31 - 1), None, "Its seconds.", node="hsts_max_age"),
+    _flag("hsts-include-subdomains", "It holds for names below, too.", node="hsts_include_subdomains"),
+    _flag("hsts-preload", "It may be built into browsers.", node="hsts_preload"),
     Key("ssl-session-timeout", values.DURATION, None, "Life of a TLS session.", node="ssl_session_timeout"),
     _flag("ssl-session-tickets", "TLS session tickets.", node="ssl_session_tickets"),
     Key(
@@ -398,6 +438,9 @@ KEYS: Final[tuple[Key, ...]] = (
 
 BY_NAME: Final = {key.name: key for key in KEYS}
 
+SECRET: Final = frozenset({"ssl-session-ticket-key"})
+"""Keys whose values are never shown."""
+
 ACCEPTED: Final = frozenset({"allow-snippet-annotations", "disable-ipv6", "proxy-ssl-location-only"})
 """Keys that are read elsewhere, or whose subject does not exist here yet."""
 
@@ -406,12 +449,12 @@ NOT_YET: Final = _names(
     access-log-params access-log-path add-headers allow-backend-server-header brotli-level brotli-min-length brotli-types
     debug-connections default-type disable-access-log disable-http-access-log disable-ipv6-dns
     disable-stream-access-log enable-access-log-for-default-backend enable-aio-write
-    enable-auth-access-log enable-brotli enable-multi-accept enable-ocsp enable-opentelemetry enable-serial-reloads
+    enable-auth-access-log enable-brotli enable-multi-accept enable-opentelemetry enable-serial-reloads
     enable-syslog error-log-level error-log-path forwarded-for-proxy-protocol-header geoip2-autoreload-in-minutes
     global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key
     global-auth-method global-auth-request-redirect global-auth-response-headers global-auth-signin
     global-auth-signin-redirect-param global-auth-snippet gzip-disable gzip-level gzip-min-length
-    gzip-types hide-headers hsts hsts-include-subdomains hsts-max-age hsts-preload http-access-log-path http-snippet
+    gzip-types hide-headers http-access-log-path http-snippet
     http2-max-field-size http2-max-header-size http2-max-requests limit-conn-status-code limit-conn-zone-variable
     limit-rate limit-rate-after limit-req-status-code location-snippet log-format-escape-json
     log-format-escape-none log-format-stream log-format-upstream lua-shared-dicts main-snippet map-hash-bucket-size
@@ -421,8 +464,8 @@ NOT_YET: Final = _names(
     otel-service-name otlp-collector-host otlp-collector-port
     proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
     proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
-    reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls ssl-dh-param
-    ssl-early-data ssl-ecdh-curve ssl-reject-handshake ssl-session-cache ssl-session-ticket-key stream-access-log-path
+    reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls
+    stream-access-log-path
     stream-snippet syslog-host syslog-port use-geoip2 use-gzip variables-hash-bucket-size variables-hash-max-size
     worker-cpu-affinity
     """

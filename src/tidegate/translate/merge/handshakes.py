@@ -6,7 +6,6 @@ are the first that anybody gives.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +17,7 @@ from tidegate.kube.objects import Ref
 from tidegate.model import ClientTls, ServerProfile, Verify
 from tidegate.translate.interpret.authorities import Authorities
 from tidegate.translate.interpret.contributions import Contribution
+from tidegate.translate.interpret.documents import name_of
 from tidegate.translate.interpret.drafts import ClientAsk
 from tidegate.translate.interpret.faults import cut
 from tidegate.translate.merge.ledger import Note
@@ -87,13 +87,13 @@ def _of_clients(
         return Handshake(ClientTls(deny=deny), profile, notes=(note,))
     if ask.verify is Verify.OFF:
         return Handshake(profile=profile)
-    documents = {_name(text): text for text in (found.certificates, found.revoked) if text}
+    documents = {name_of(text, "pem"): text for text in (found.certificates, found.revoked) if text}
     profile = msgspec.structs.replace(
         profile,
         verify=ask.verify,
         depth=ask.depth,
-        authorities=_name(found.certificates),
-        revoked=_name(found.revoked) if found.revoked else "",
+        authorities=name_of(found.certificates, "pem"),
+        revoked=name_of(found.revoked, "pem") if found.revoked else "",
     )
     client = ClientTls(verify=ask.verify, subject=ask.subject, page=ask.page, forward=ask.forward)
     notes = tuple(
@@ -116,10 +116,6 @@ def _without_name(asking: Contribution | None, first: Contribution) -> Handshake
         asking.ref, Effect.DENIED, "HostNeeded", asking.shared.client.secret, "rules with hosts", message
     )
     return Handshake(ClientTls(deny="client certificates need a host"), notes=(note,))
-
-
-def _name(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32] + ".pem"
 
 
 def _note(ref: Ref, effect: Effect, kind: str, value: str, accepted: str, message: str) -> Note:

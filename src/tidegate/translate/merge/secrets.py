@@ -34,8 +34,8 @@ class Reading(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> tuple[str, ...] | None:
-        """Give all that choosing a certificate depends on: the names, or None if there is no certificate."""
-        return self.pair.certificate.names if self.pair else None
+        """Give all that choosing a certificate depends on: kind of key and names, or None if there is no certificate."""
+        return (self.pair.certificate.kind, *self.pair.certificate.names) if self.pair else None
 
 
 class Secrets:

@@ -19,6 +19,8 @@ class Choice(msgspec.Struct, frozen=True):
 
     secret: Ref | None = None
     """None: the default certificate."""
+    others: tuple[Ref, ...] = ()
+    """Secrets of certificates with other kinds of keys, for clients that prefer one of those."""
     notes: tuple[Note, ...] = ()
 
 
@@ -29,8 +31,28 @@ def choose(host: str, contribution: Contribution, lookup: Callable[[Ref], Certif
         return Choice()
     certificate = lookup(secret)
     if certificate is not None and covers(certificate.names, host):
-        return Choice(secret)
-    return Choice(None, tuple(_notes(host, contribution, secret, certificate)))
+        return Choice(secret, _others(host, contribution, secret, certificate, lookup))
+    return Choice(None, (), tuple(_notes(host, contribution, secret, certificate)))
+
+
+def _others(
+    host: str,
+    contribution: Contribution,
+    first: Ref,
+    certificate: Certificate,
+    lookup: Callable[[Ref], Certificate | None],
+) -> tuple[Ref, ...]:
+    """Give what further TLS sections name for the host: one Secret for each other kind of key."""
+    kinds, found = {certificate.kind}, []
+    for section in contribution.shared.tls:
+        if host not in section.hosts or not section.secret:
+            continue
+        secret = _secret(contribution, section.secret)
+        other = lookup(secret) if secret != first else None
+        if other is not None and other.kind not in kinds and covers(other.names, host):
+            kinds.add(other.kind)
+            found.append(secret)
+    return tuple(found)
 
 
 def _named(host: str, contribution: Contribution, lookup: Callable[[Ref], Certificate | None]) -> Ref | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from tidegate.kube.objects import Ref
 from tidegate.model import Cause, NodeSettings, Settings
-from tidegate.translate.interpret import configmap, defaults
+from tidegate.translate.interpret import configmap, defaults, documents
 from tidegate.translate.interpret.families import errors
 from tidegate.translate.merge.ledger import Note
 from tidegate.translate.units.workshop import CONFIGURATION, DEFAULT_BACKEND, INGRESS, Workshop, qualified
@@ -34,11 +34,14 @@ class Configuration:
         ref = self._ref or Ref("ConfigMap", "", "")
         found = view.configmap(ref.namespace, ref.name) if self._ref else None
         configuration = configmap.interpret(ref, found, shop.options.node)
+        written = documents.of_node(configuration.node, view, ref)
+        self.documents = written.texts
         shop.readers.set(CONFIGURATION_UNIT, view.seen)
-        shop.ledger.put(CONFIGURATION_UNIT, [Note(ref, finding) for finding in configuration.findings])
+        findings = (*configuration.findings, *written.findings)
+        shop.ledger.put(CONFIGURATION_UNIT, [Note(ref, finding) for finding in findings])
         shop.emission.set("g", self._settings(configuration.settings), cause)
         held_back = errors.held_back_everywhere(configuration.policy, shop.options)
-        self.node = msgspec.structs.replace(configuration.node, intercept=held_back)
+        self.node = msgspec.structs.replace(written.node, intercept=held_back)
         if configuration.policy != shop.policy:
             shop.policy = configuration.policy
             for ingress in shop.store.refs(INGRESS):

@@ -18,7 +18,7 @@ class Certificates:
         self._shop = shop
         self.default = qualified(shop.options.default_ssl_certificate, "Secret")
         self._secrets = Secrets(shop.emission, shop.ledger, self.default, last_good)
-        self._chosen: dict[str, Ref | None] = {}
+        self._chosen: dict[str, frozenset[Ref]] = {}
 
     def tell_time(self, now: float) -> None:
         """Take the present time."""
@@ -55,18 +55,26 @@ class Certificates:
 
         choice = choose(host, shop.merger.contributions[first], lookup)
         self._look(unit, looked, cause)
-        self._secrets.use(host, self._chosen.get(host), choice.secret, cause)
-        self._chosen[host] = choice.secret
-        name = f"{choice.secret.namespace}/{choice.secret.name}" if choice.secret else ""
-        shop.emission.set(f"t/{host}", TlsHost(name), cause)
+        self._use(host, frozenset((choice.secret, *choice.others) if choice.secret else ()), cause)
+        name = _id(choice.secret) if choice.secret else ""
+        shop.emission.set(f"t/{host}", TlsHost(name, tuple(map(_id, choice.others))), cause)
         shop.ledger.put(unit, choice.notes)
 
     def _release(self, unit: Ref, cause: Cause) -> None:
         shop = self._shop
         shop.emission.delete(f"t/{unit.name}", cause)
         shop.ledger.put(unit)
-        self._secrets.use(unit.name, self._chosen.pop(unit.name, None), None, cause)
+        self._use(unit.name, frozenset(), cause)
         self._look(unit, set(), cause)
+
+    def _use(self, host: str, now: frozenset[Ref], cause: Cause) -> None:
+        before = self._chosen.pop(host, frozenset())
+        for secret in sorted(before - now):
+            self._secrets.use(host, secret, None, cause)
+        for secret in sorted(now - before):
+            self._secrets.use(host, None, secret, cause)
+        if now:
+            self._chosen[host] = now
 
     def _look(self, unit: Ref, looked: set[Ref], cause: Cause) -> None:
         """Remember at which Secrets a host looked; forget those at which nobody looks any longer."""
@@ -78,6 +86,11 @@ class Certificates:
                 readers.drop(secret)
                 self._shop.due[CERTIFICATE].pop(secret, None)
                 self._secrets.forget(Ref("Secret", secret.namespace, secret.name), cause)
+
+
+def _id(secret: Ref) -> str:
+    """Give the id of the certificate of a Secret."""
+    return f"{secret.namespace}/{secret.name}"
 
 
 def _unit(secret: Ref) -> Ref:
