@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from harness import fastcgi, http
+from harness import fastcgi, http, manifests
 from harness.certs import Authority, credulous
 from harness.fastcgi import FastCgi
 from harness.gateway import Gateway
@@ -141,3 +141,37 @@ def test_the_annotation_stands_above_the_port(gateway: Gateway, services: Servic
     """Also where it says HTTP."""
     put(gateway, services, host, services.start("web")[0], says="https", backend_protocol="HTTP")
     assert gateway.get(host).status == 200
+
+
+def test_fcgi_parameters_of_a_configmap(gateway: Gateway, services: Services, host: str) -> None:
+    """A new value needs no reload; one that cannot be read is left out; without the ConfigMap the route is closed."""
+    with FastCgi("cgi") as server:
+        made = {
+            "SCRIPT_FILENAME": "/srv$fastcgi_script_name",
+            "APP_MODE": "live",
+            "HTTP_HOST": "in.${http_x_own}",
+            "BAD": "a;b",
+        }
+
+        def change(values: dict[str, str] | None) -> None:
+            notes = {
+                "backend-protocol": "FCGI", "fastcgi-index": "index.php", "fastcgi-params-configmap": "cgi",
+            }  # fmt: skip
+            held = [manifests.config_map(values, name="cgi", namespace=services.namespace)] if values else []
+            ingress = services.ingress("web", rule(host, path("/", "web")), annotations=notes)
+            gateway.apply(*services.of("web", [server]), ingress, *held, name="cgi.yaml", timeout=30)
+
+        def told() -> dict[str, str]:
+            answer = gateway.get(host, "/app/", headers=[("X-Own", "1")])
+            return msgspec.json.decode(answer.body, type=fastcgi.Told).params
+
+        change(made)
+        gateway.eventually(host, status=200, timeout=30)
+        found = told()
+        assert (found["SCRIPT_FILENAME"], found["APP_MODE"]) == ("/srv/app/index.php", "live")
+        assert (found["HTTP_HOST"], "BAD" in found) == ("in.1", False)
+        before = gateway.reloads
+        change({**made, "APP_MODE": "test"})
+        assert (told()["APP_MODE"], gateway.reloads) == ("test", before)
+        change(None)
+        assert gateway.get(host).status == 503

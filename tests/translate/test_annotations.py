@@ -190,6 +190,7 @@ INVALID: list[tuple[str, str, Effect]] = [
     ("backend-protocol", "SPDY", Effect.IGNORED),
     ("connection-proxy-header", "upgrade", Effect.REFUSED),
     ("fastcgi-index", "../index.php", Effect.REFUSED),
+    ("fastcgi-params-configmap", "a b", Effect.REFUSED),
     ("proxy-ssl-secret", "no-namespace", Effect.REFUSED),
     ("proxy-ssl-verify", "yes", Effect.DENIED),
     ("proxy-ssl-verify-depth", "-1", Effect.IGNORED),

@@ -108,6 +108,7 @@ def _init(
 ) -> str:
     protocols = {profile.id: name for profile in every if (name := _protocols.protocol_of(profile))}
     once = ", ".join(f'["{profile.id}"] = true' for profile in every if _protocols.tries_once(profile, node))
+    scripts = {p.id: " ".join(params) for p in every if (params := _protocols.script_params(p))}
     secured = {profile.id: _backend_tls.identity_of(profile) for profile in every if _is_secured(profile)}
     known = ", ".join(f'["{id_}"] = {limit}' for id_, limit in limits.items())
     cidrs = ", ".join(f'"{cidr}"' for cidr in node.real_ip_cidrs if _forwarding.is_chained(node))
@@ -127,6 +128,7 @@ def _init(
             tries_once = {{ {once} }},
             protocols = {{ {_table(protocols)} }},
             secured = {{ {_table(secured)} }},
+            scripts = {{ {_table(scripts)} }},
             streams = {str(_streams.is_used(node)).lower()},
             stapling = {str(node.ocsp_stapling).lower()},
             servers = {_tls.known_servers(servers)},

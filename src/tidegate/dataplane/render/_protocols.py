@@ -49,6 +49,14 @@ def protocol_of(profile: Profile) -> str:
     return str(dict(profile.values).get("protocol", ""))
 
 
+def script_params(profile: Profile) -> dict[str, str]:
+    """Give the parameters of a FastCGI profile's own, each with the variable that holds its value."""
+    if protocol_of(profile) != "fcgi":
+        return {}
+    names = str(dict(profile.values).get("script_params", "")).split()
+    return {name: f"$tg_param_{at}" for at, name in enumerate(names, 1)}
+
+
 def _spoken(profile: Profile, *, tls: bool) -> str:
     protocol = protocol_of(profile)
     if protocol == "auto_http":
@@ -127,6 +135,9 @@ def location_lines(profile: Profile, node: NodeSettings, headers: Mapping[str, s
             case "http_version", ("1.0" | "1.1"):
                 if module == "proxy":
                     yield f"proxy_http_version {value};"
+            case "script_params", str():
+                if module == "fastcgi":
+                    yield from _forwarding.fastcgi_lines(node, headers, script_params(profile))
             case "rewrites_answers", True:
                 yield "header_filter_by_lua_block { tidegate_rewrite_answer() }"
             case name, _ if name.startswith("ssl_"):

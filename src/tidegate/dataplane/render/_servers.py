@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tidegate.dataplane.render import _forwarding, _profiles, _protocols, _tls
 from tidegate.dataplane.render._tls import Guarded
@@ -46,7 +46,7 @@ def listen(node: NodeSettings, port: int, options: str, *, again: bool = False) 
 
 def entry(
     node: NodeSettings,
-    profiles: Iterable[Profile],
+    profiles: Collection[Profile],
     *,
     tls: bool,
     guard: Guarded | None = None,
@@ -83,7 +83,9 @@ def entry(
     yield from _indented(_forwarding.proxy_lines(headers))
     yield from _indented(_forwarding.grpc_lines(headers))
     yield from _indented(_forwarding.fastcgi_lines(node, headers))
-    yield from _indented(_routing(scheme))
+    yield from _indented(
+        _routing(scheme, max(len(_protocols.script_params(profile)) for profile in profiles))
+    )
     yield from _indented(_entry_locations(node, headers, tls=tls))
     yield from _indented(_answers(" ".join(answer_headers)))
     yield from _indented(_page(headers))
@@ -104,7 +106,7 @@ def _http3(node: NodeSettings) -> Iterator[str]:
     yield f"add_header Alt-Svc 'h3=\":{node.https_port}\"; ma={_ALT_SVC_AGE}' always;"
 
 
-def _routing(scheme: str) -> Iterator[str]:
+def _routing(scheme: str, params: int) -> Iterator[str]:
     # The Lua side decides before nginx chooses a location. Whatever is not plain proxying to the default profile jumps
     # to a named location: 418 is only the vehicle, for error_page is nginx's one jump whose target may be a variable.
     yield f"set_by_lua_block $tg_route {{ return tidegate_{scheme}() }}"
@@ -117,7 +119,8 @@ def _routing(scheme: str) -> Iterator[str]:
     # Never entered: it makes the variables known, which are empty until the Lua side sets them. A `set` that runs for
     # each request would cost 80 instructions apiece.
     yield "location @variables {"
-    for name in (*_VARIABLES, *CLIENT_VARIABLES):
+    parameters = [f"param_{at}" for at in range(1, params + 1)]
+    for name in (*_VARIABLES, *CLIENT_VARIABLES, *parameters):
         yield f"    set $tg_{name} '';"
     yield "}"
     yield "location @healthz { access_log off; default_type text/plain; return 200 'ok\\n'; }"

@@ -9,7 +9,7 @@ from tidegate.guard import Unacceptable, names
 from tidegate.kube.objects import Ingress, Ref
 from tidegate.store import View
 from tidegate.translate._options import Options
-from tidegate.translate.interpret import backend_tls, classes, reading
+from tidegate.translate.interpret import backend_tls, classes, reading, scripts
 from tidegate.translate.interpret.backend_tls import BackendTls
 from tidegate.translate.interpret.claims import (
     Backing,
@@ -109,6 +109,7 @@ class _Interpretation:
         has_path_faults = len(self._faults.found) > noted
         hosts = self._hosts()
         plain = self._claims(reader, by_rule, hosts)
+        scripts.settle(self._ref, draft, self._view, self._faults)
         errors.settle(draft, self._ref.namespace, self._policy, self._options)
         claims = without_collisions(plain)
         return Contribution(

@@ -78,6 +78,7 @@ DATA_KEYS: Final = frozenset(a.target.key for a in ANNOTATIONS if isinstance(a.t
     "upstream_vhost",
     "backend_tls",
     "answers",
+    "script_params",
 }
 """Keys that may stand in ``Route.settings``."""
 

@@ -4,6 +4,7 @@ local _M = {
     generation = "",        -- id of the configuration
     profiles = {},          -- location profile id -> largest body in bytes, 0 for no limit
     protocols = {},         -- location profile id -> protocol of the backend, where it is not HTTP
+    scripts = {},           -- those with FastCGI parameters of their own -> their names
     secured = {},           -- those of them over TLS -> the identity for which its connections are kept
     servers = {},           -- host -> id of its server profile
     stapling = false,       -- OCSP answers are sent with handshakes

@@ -5,7 +5,9 @@ local get = require("tidegate.variables").get
 local concat = table.concat
 
 -- Names that ingress-nginx has for what is called otherwise here.
-local OURS = { best_http_host = "tg_best_host", the_real_ip = "remote_addr" }
+local OURS = {
+    best_http_host = "tg_best_host", the_real_ip = "remote_addr", fastcgi_script_name = "tg_script",
+}
 
 local _M = {}
 

@@ -68,6 +68,15 @@ ANNOTATIONS: Final = (
         risk=Risk.MEDIUM,
         invalid=Invalid.DROP,
     ),
+    Annotation(
+        "fastcgi-params-configmap",
+        values.BASIC,
+        Part("script_params"),
+        "ConfigMap in the namespace of the Ingress with parameters for a FastCGI backend: names and values, which may hold "
+        "variables.",
+        risk=Risk.MEDIUM,
+        invalid=Invalid.DROP,
+    ),
 )  # fmt: skip
 
 
