@@ -19,6 +19,7 @@ from bench import (
     errors,
     loss,
     memory,
+    pools,
     propagation,
     protocols,
     reloads,
@@ -38,6 +39,7 @@ GROUPS: dict[str, Group] = {
     "loss": loss.rows,
     "balancing": balancing.rows,
     "protocols": protocols.rows,
+    "pools": pools.rows,
     "stream": stream.rows,
     "errors": errors.rows,
 }

@@ -24,6 +24,8 @@ class Idler:
         ``fate`` is ``answer``, ``reset`` (carried out, then the connection is reset) or ``silence`` (no answer).
         """
         self.idle, self.fate, self.address = idle, fate, address
+        self.delay = 0.0
+        """Seconds before each answer."""
         self.port = 0
         self.executed: Counter[str] = Counter()
         """How often each request target was carried out."""
@@ -90,5 +92,10 @@ class _Connection(asyncio.Protocol):
                 _reset(self.transport)
             elif self._server.fate == "answer":
                 body = request.first[1].encode()
-                self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-                self._timer = asyncio.get_running_loop().call_later(self._server.idle, self.transport.close)
+                answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+                asyncio.get_running_loop().call_later(self._server.delay, self._answer, answer)
+
+    def _answer(self, answer: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(answer)
+            self._timer = asyncio.get_running_loop().call_later(self._server.idle, self.transport.close)

@@ -134,7 +134,8 @@ def rounds(plane: DataPlane, method: str, clients: int, times: int, every: float
 def test_requests_meet_the_end_of_idle_connections_without_harm(method: str, retries: str) -> None:
     """The backend closes them just as they are wanted again: all are answered, and a POST is carried out just once."""
     with Idler(idle=0.7) as backend, gateway(backend.endpoint, off=retries == "off") as plane:
-        statuses = rounds(plane, method, clients=25, times=3, every=0.7)
+        backend.delay = 0.1
+        statuses = rounds(plane, method, clients=25, times=3, every=0.8)
         assert statuses == [200] * 75
         if method == "POST":
             assert set(backend.executed.values()) == {1}
