@@ -99,6 +99,27 @@ def test_changing_one_bucket_changes_its_paths_and_no_others() -> None:
                 assert _location(plane, uri) == _expected(rules, uri), (uri, rules)
 
 
+@pytest.mark.parametrize("regex", [False, True])
+def test_the_first_request_to_a_host_with_buckets_is_right(regex: bool) -> None:  # noqa: FBT001
+    """Only the buckets that its path needs are decoded then; very deep paths need all."""
+    chance = random.Random(5)
+    deep = "/a" * 40
+    rules = [*{(chance.choice([PLAIN, EXACT]), _path(chance, 5)) for _ in range(60)}, (PLAIN, deep)]
+    if regex:
+        rules = [(PLAIN, path) for path in sorted({path for _, path in rules})]
+    entries = _bucketed(rules, 64)
+    host = Host(buckets=64, regex=regex)
+    entries[f"h/main/{HOST}"] = host
+    ordered = sorted((path for _, path in rules), key=lambda p: (len(p), p), reverse=True)
+    with DataPlane(entries, workers=1) as plane:
+        for uri in [*(_path(chance, 7) for _ in range(60)), f"{deep}/b", deep[:-2], f"{deep}{deep}"]:
+            # The same entry anew: what was decoded is forgotten.
+            plane.push({f"h/main/{HOST}": host})
+            first = next((p for p in ordered if uri.startswith(p)), None)
+            wanted = (first and f"https://x/{PLAIN}{first}") if regex else _expected(rules, uri)
+            assert _location(plane, uri) == wanted, (uri, sorted(rules))
+
+
 def test_on_a_regex_host_the_longest_pattern_is_tried_first() -> None:
     """Anchored at the start only, case-insensitive, path types ignored (reference g.2)."""
     rules = [(PLAIN, "/foo"), (EXACT, "/foo/bar"), (PLAIN, "/f.o/[a-z]+/z"), (PLAIN, "/")]

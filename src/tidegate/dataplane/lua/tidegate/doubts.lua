@@ -6,6 +6,7 @@
 -- read paths must lead to the same rule; if not, the request is refused. Other hosts pay nothing for this.
 
 local readings = require("tidegate.readings").of
+local prepare = require("tidegate.hosts").prepare
 local lookup = require("tidegate.paths").lookup
 local get = require("tidegate.variables").get
 
@@ -54,6 +55,7 @@ end
 local function leads_elsewhere(host, uri, target)
     local each = readings(get "request_uri", uri)
     for i = 1, #each do
+        prepare(host, each[i])
         if lookup(host, each[i]) ~= target then
             return true
         end

@@ -5,13 +5,17 @@ local names = require "tidegate.names"
 local paths = require "tidegate.paths"
 local routes = require "tidegate.routes"
 
-local find, sub = string.find, string.sub
-local pairs, type, tonumber, setmetatable = pairs, type, tonumber, setmetatable
+local find, match, sub = string.find, string.match, string.sub
+local crc32, timer = ngx.crc32_short, ngx.timer.at
+local next, pairs, type, tonumber, setmetatable = next, pairs, type, tonumber, setmetatable
 
 local HOST_PREFIX = "h/main/"
 local BUCKET_PREFIX = "m/main/"
 local ANY = "_"
 local MEMO_LIMIT = 16384    -- names remembered as belonging to a wildcard or to no host
+
+local PAUSE = 0.001         -- seconds; without one, nginx runs a chain of timers in one go
+local MOST_FOLDERS = 32     -- of one path whose rules are looked for bucket by bucket
 
 local _M = {}
 
@@ -80,17 +84,56 @@ end
 
 local function load_bucket(host, number)
     local entry = entries.read(BUCKET_PREFIX .. host.name .. "/" .. number)
+    host.stale[number] = nil
     set_rules(host, host.buckets[number], false)
     host.buckets[number] = entry and entry.rules or {}
     set_rules(host, host.buckets[number], true)
 end
 
 
-local function refresh_buckets(host)
-    local stale = host.stale
-    host.stale = false
-    for number in pairs(stale) do
+-- Load what is stale still, a bucket at a time, so that other requests come between.
+local function complete(premature, host)
+    entries.follow()
+    local number = not premature and host.stale and next(host.stale)
+    if number then
         load_bucket(host, number)
+        if next(host.stale) and hosts[host.name] == host then
+            timer(PAUSE, complete, host)
+            return
+        end
+    end
+    host.completes = nil
+    if host.stale and not next(host.stale) then
+        host.stale = false
+    end
+end
+
+
+local function load_if_stale(host, path)
+    local number = crc32(path) % host.bucket_count
+    if host.stale[number] then
+        load_bucket(host, number)
+    end
+end
+
+
+-- Load the stale buckets in which a rule for this path may stand: that of the path itself, and of each folder above it, each
+-- with a final slash and without. All at once where that would be many, or rules are patterns.
+local function prepare(host, uri)
+    local stem, folders = uri, 0
+    while stem and stem ~= "" and folders < MOST_FOLDERS and host.deepest > 0 do
+        load_if_stale(host, stem)
+        load_if_stale(host, stem .. "/")
+        stem, folders = match(stem, "^(.*)/"), folders + 1
+    end
+    load_if_stale(host, "/")
+    if stem ~= "" then
+        for number in pairs(host.stale) do
+            load_bucket(host, number)
+        end
+    end
+    if not host.completes then
+        host.completes = timer(PAUSE, complete, host)
     end
 end
 
@@ -118,9 +161,9 @@ local function load_host(name)
     host.client = entry.client
     set_rules(host, entry.rules, true)
     if entry.n then
-        host.buckets = {}
+        host.buckets, host.bucket_count, host.stale = {}, entry.n, {}
         for number = 0, entry.n - 1 do
-            load_bucket(host, number)
+            host.stale[number] = true
         end
     else
         paths.seal(host)
@@ -139,8 +182,8 @@ local function any()
 end
 
 
--- Host object for the name of a request (lower case).
-function _M.find(name)
+-- Host object for the name of a request (lower case), fit to look up this path; without one, fit for all but paths.
+function _M.find(name, uri)
     local host = hosts[name] or memo[name]
     if not host then
         host = load_host(name)
@@ -153,10 +196,18 @@ function _M.find(name)
             memo[name], memo_count = host, memo_count + 1
         end
     end
-    if host.stale then
-        refresh_buckets(host)
+    if host.stale and uri then
+        prepare(host, uri)
     end
     return host
+end
+
+
+-- Make a host fit to look up another path of the same request.
+function _M.prepare(host, uri)
+    if host.stale then
+        prepare(host, uri)
+    end
 end
 
 

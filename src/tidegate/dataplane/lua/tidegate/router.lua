@@ -171,7 +171,7 @@ local function find_route()
     end
     entries.follow()
     local name, uri = get "host", get "uri"
-    local host = hosts.find(name)
+    local host = hosts.find(name, uri)
     local route = lookup(host, uri)
     if host.guarded or name ~= get "http_host" then
         route = doubts.settle(name, host, uri, route)
