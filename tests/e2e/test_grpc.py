@@ -163,3 +163,27 @@ def test_one_path_serves_calls_and_pages_by_content_type(gateway: Gateway) -> No
         header = f"Content-Type: {kind}"
         explained = gateway.run("explain", "POST", f"http://{MIXED}/x", "-H", header).stdout
         assert f"grpc/{service}/80" in explained
+
+
+def test_streams_live_through_edits_and_a_reload(gateway: Gateway, pool: Backends) -> None:
+    """Calls that are open go on where they are."""
+    services = Services(pool, "grpc-edits")
+    go = threading.Event()
+
+    def words() -> Iterator[bytes]:
+        yield b"before"
+        assert go.wait(60)
+        yield b"after"
+
+    with Caller(gateway.http_port, HOST) as made:
+        calls = [made.chat()(words(), timeout=60) for _ in range(10)]
+        assert [next(call) for call in calls] == [b"before"] * 10
+        before = gateway.reloads
+        made_new = services.make("web")
+        for number in range(5):
+            notes = {"proxy-body-size": "77k"} if number == 4 else {"proxy-read-timeout": str(number + 2)}
+            edited = services.ingress("web", rule("edits.example", path("/", "web")), annotations=notes)
+            gateway.apply(*made_new, edited, name="edits.yaml", timeout=30)
+        waiting.until(lambda: gateway.reloads > before, 30, 0.05, why="the reload for a new limit")
+        go.set()
+        assert [list(call) for call in calls] == [[b"after"]] * 10
