@@ -26,6 +26,7 @@ from bench import (
     request_path,
     scale,
     stream,
+    tls,
 )
 
 Group = Callable[[bool, _report.Told], Sequence[_report.Row]]
@@ -41,6 +42,7 @@ GROUPS: dict[str, Group] = {
     "protocols": protocols.rows,
     "pools": pools.rows,
     "stream": stream.rows,
+    "tls": tls.rows,
     "errors": errors.rows,
 }
 
