@@ -30,6 +30,7 @@ _COMMANDS: Final = (
     ("info", _LOOKING, "Show how a running gateway is: versions, counts, queues, reloads."),
     ("check", _READING, "Judge a folder of manifests without a gateway."),
     ("explain", _READING, "Say what the gateway does with a request, and why."),
+    ("ledger", _OTHER, "Load a service, account for every request, and judge what came back."),
     ("demo", _OTHER, "Run a gateway with a few example services, and show what it does."),
     ("version", _OTHER, "Show the version of every part, as loaded."),
 )

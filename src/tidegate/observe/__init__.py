@@ -1,0 +1,1 @@
+"""Watching what a gateway does, from outside and from inside."""
