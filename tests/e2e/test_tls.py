@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness import certs, http, http2
+from harness import certs, http, http2, manifests
 from harness.certs import Authority, Pair
 from harness.gateway import Gateway
 from harness.manifests import path, rule, tls_secret
@@ -102,18 +102,55 @@ def test_a_certificate_for_another_name_means_the_default_one(
     assert shown(gateway, host) == fallback.serial
 
 
-def test_a_key_that_does_not_fit_keeps_the_pair_before(
-    gateway: Gateway, services: Services, host: str, authority: Authority
+BROKEN: dict[str, Callable[[Pair, Pair, Authority, str], Pair]] = {
+    "key of another": lambda good, other, _, __: Pair(other.chain, good.key),
+    "empty": lambda _, __, ___, ____: Pair("", ""),
+    "expired": lambda _, __, authority, host: authority.issue(host, days=-1),
+    "chain of a megabyte": lambda _, other, __, ___: Pair(
+        other.chain * (2**20 // len(other.chain)), other.key
+    ),
+    "certificate cut short": lambda _, other, __, ___: Pair(other.chain[:-200], other.key),
+    "key where the certificate belongs": lambda _, other, __, ___: Pair(other.key, other.key),
+    "issuer first": lambda _, other, authority, __: Pair(authority.pem + other.chain, other.key),
+}
+
+
+@pytest.mark.parametrize("what", [*BROKEN, "wrong type"])
+def test_a_broken_secret_keeps_the_pair_before(
+    gateway: Gateway, services: Services, host: str, authority: Authority, what: str
 ) -> None:
-    """A broken Secret never takes a working host down."""
+    """G5: it never takes a working host down, nor its neighbor; it is told; and the next good pair is shown."""
     good, other = authority.issue(host), authority.issue(host)
-    objects = secure(services, host, good)
+    neighbor = authority.issue(f"neighbor-{host}")
+    objects = [
+        *secure(services, host, good),
+        tls_secret("neighbor", neighbor, namespace=services.namespace),
+        services.ingress(
+            "neighbor",
+            rule(f"neighbor-{host}", path("/", "web")),
+            tls=[([f"neighbor-{host}"], "neighbor")],
+        ),
+    ]
+
+    def with_secret(made: dict[str, object]) -> list[dict[str, object]]:
+        return [made if o["kind"] == "Secret" and o["metadata"]["name"] == "pair" else o for o in objects]
+
     name = gateway.apply(*objects)
     assert shown(gateway, host) == good.serial
-    broken = tls_secret("pair", Pair(other.chain, good.key), namespace=services.namespace)
-    gateway.apply(*[broken if o["kind"] == "Secret" else o for o in objects], name=name)
+    if what == "wrong type":
+        broken = manifests.secret("pair", {"auth": "me:secret"}, namespace=services.namespace)
+    else:
+        pair = BROKEN[what](good, other, authority, host)
+        broken = tls_secret("pair", pair, namespace=services.namespace)
+    gateway.apply(*with_secret(broken), name=name)
     assert shown(gateway, host) == good.serial
     assert gateway.get_tls(host, tls=authority.client()).status == 200
+    assert shown(gateway, f"neighbor-{host}") == neighbor.serial
+    told = gateway.run("findings", "--output", "json").stdout
+    assert f'"Secret {services.namespace}/pair"' in told
+    assert "PRIVATE" not in told
+    gateway.apply(*with_secret(tls_secret("pair", other, namespace=services.namespace)), name=name)
+    assert shown(gateway, host) == other.serial
 
 
 def test_a_tls_section_without_hosts_lends_its_certificate_to_hosts_it_covers(

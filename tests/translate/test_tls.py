@@ -323,6 +323,31 @@ def test_certificates_out_of_their_time_are_used_and_told(certificates: Pairs) -
         assert not found or said in found[0].message
 
 
+def test_a_pair_out_of_its_time_does_not_replace_one_that_is_good(certificates: Pairs) -> None:
+    """G5: it waits until it is valid, or until the other is not any more; without another it is used."""
+    start = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC).timestamp()
+    good, short = make_certificate("a.example", days=1000), make_certificate("a.example", days=10)
+    world = World(secured(), secret(good))
+    kept = world.entry("c/shop/cert")
+    world.translator.tell_time(start + 20 * 86400)
+    world.tell(secret(short))
+    assert world.entry("c/shop/cert") == kept
+    finding = world.finding("CertificateInvalid")
+    assert (finding.effect, "expired" in finding.accepted) == (Effect.REFUSED, True)
+    world.translator.tell_time(start + 1001 * 86400)
+    world.work()
+    assert world.entry("c/shop/cert") != kept
+    assert "CertificateInvalid" not in world.kinds()
+    alone = World(secured())
+    alone.translator.tell_time(start + 20 * 86400)
+    alone.tell(secret(short))
+    assert certificate(alone, "a.example") == "shop/cert"
+    early = World(secured(), secret(good))
+    early.translator.tell_time(start - 86400)
+    early.tell(secret(short))
+    assert "not valid yet" in early.finding("CertificateTime").message
+
+
 # --- the default certificate ------------------------------------------------------------------------------------------
 
 

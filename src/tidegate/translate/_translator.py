@@ -142,7 +142,7 @@ class Translator:
             self._shop.wake_readers((answer_for(name),), Cause(f"DNS {name}", (), "changed"))
 
     def tell_time(self, now: float) -> None:
-        """Take the present time (Unix seconds), which decides only about findings on certificates."""
+        """Take the present time (Unix seconds), which decides about certificates that are out of their time."""
         self._certificates.tell_time(now)
 
     # --- work ---------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ class Reading(msgspec.Struct, frozen=True):
     """The pair in use: that of the Secret, or its last good one."""
     fault: str = ""
     """What would be accepted instead of the present Secret."""
+    waiting: Pair | None = None
+    """The pair of the present Secret if it is out of its time, and not used for that reason alone."""
 
     @property
     def verdict(self) -> tuple[str, ...] | None:
@@ -89,12 +91,24 @@ class Secrets:
             self._users.setdefault(now, set()).add(host)
             self._emit(now, cause)
 
-    def tell_time(self, now: float) -> None:
-        """Note which certificates are out of their time now."""
+    def tell_time(self, now: float, cause: Cause) -> list[Ref]:
+        """Note which certificates are out of their time now. Give the Secrets whose certificate is another one now."""
         before, self._now = self._now, now
+        changed = []
         for ref, reading in self._readings.items():
-            if _time_fault(reading.pair, before) != _time_fault(reading.pair, now):
+            if reading.waiting and (_time_fault(reading.pair, now) or not _time_fault(reading.waiting, now)):
+                changed.append(ref)
+            elif _time_fault(reading.pair, before) != _time_fault(reading.pair, now):
                 self._note(ref, reading)
+        for ref in changed:
+            self._take_waiting(ref)
+            self._emit(ref, cause)
+        return changed
+
+    def _take_waiting(self, ref: Ref) -> None:
+        reading = self._readings[ref]
+        self._readings[ref] = Reading(reading.secret, reading.waiting)
+        self._note(ref, self._readings[ref])
 
     def _reading(self, ref: Ref, secret: Secret | None, before: Reading | None) -> Reading:
         if secret is None:
@@ -103,9 +117,14 @@ class Secrets:
                 self._last_good.pop(self._kept_as(ref), None)
             return Reading()
         try:
-            return Reading(secret, certificates.read(secret))
+            pair = certificates.read(secret)
         except Unacceptable as refusal:
             return Reading(secret, self._kept(ref, before), str(refusal))
+        if fault := _time_fault(pair, self._now):
+            kept = self._kept(ref, before)
+            if kept is not None and not _time_fault(kept, self._now):
+                return Reading(secret, kept, f"a certificate that is valid now: {fault}", pair)
+        return Reading(secret, pair)
 
     def _kept(self, ref: Ref, before: Reading | None) -> Pair | None:
         """Give the pair that was in use when a Secret turned bad, in this run or the one before."""
@@ -126,7 +145,9 @@ class Secrets:
     def _let_go(self, ref: Ref) -> None:
         """Drop the last good pair of a bad Secret that nothing uses any longer."""
         reading = self._readings.get(ref)
-        if reading is not None and reading.fault and ref != self._default:
+        if reading is not None and reading.waiting:
+            self._take_waiting(ref)
+        elif reading is not None and reading.fault and ref != self._default:
             self._readings[ref] = Reading(reading.secret, None, reading.fault)
             self._note(ref, self._readings[ref])
 
@@ -161,8 +182,9 @@ class Secrets:
                     oddity,
                 )
         if fault := _time_fault(reading.pair, self._now):
+            used = f"{fault[0].upper()}{fault[1:]}; it is used all the same."
             yield _note(
-                ref, Effect.WARNING, "CertificateTime", "data[tls.crt]", "a certificate valid now", fault
+                ref, Effect.WARNING, "CertificateTime", "data[tls.crt]", "a certificate valid now", used
             )
         if ref == self._default and reading.secret is None:
             yield _note(
@@ -175,8 +197,8 @@ def _time_fault(pair: Pair | None, now: float) -> str:
     if pair is None or not now:
         return ""
     if now > pair.certificate.not_after:
-        return "It has expired; it is used all the same."
-    return "It is not valid yet; it is used all the same." if now < pair.certificate.not_before else ""
+        return "it has expired"
+    return "it is not valid yet" if now < pair.certificate.not_before else ""
 
 
 def _note(ref: Ref, effect: Effect, kind: str, field: str, accepted: str, message: str) -> Note:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from tidegate.kube.objects import Ref, Resource
 from tidegate.model import Cause, Certificate, TlsHost
 from tidegate.translate.merge.secrets import Secrets
 from tidegate.translate.merge.tls import choose
 from tidegate.translate.units.workshop import CERTIFICATE, TLS, Workshop, qualified
+
+_TIME: Final = Cause("the time", (), "changed")
 
 
 class Certificates:
@@ -21,8 +24,9 @@ class Certificates:
         self._chosen: dict[str, frozenset[Ref]] = {}
 
     def tell_time(self, now: float) -> None:
-        """Take the present time."""
-        self._secrets.tell_time(now)
+        """Take the present time; hosts whose certificate is another one now choose again."""
+        for secret in self._secrets.tell_time(now, _TIME):
+            self._shop.wake_readers((_unit(secret),), _TIME)
 
     def read(self, secret: Ref, cause: Cause) -> None:
         """Read a Secret anew; hosts that looked at it choose again if that can matter."""
