@@ -31,15 +31,24 @@ OFF = Profile((("next_upstream", "off"),))
 
 def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of every group
     """Measure all of it on one worker."""
-    turns, bursts, left, after = (3, 2, 50, 500) if quick else (40, 6, 2_000, 10_000)
+    turns, left, after = (3, 50, 500) if quick else (40, 2_000, 10_000)
     return _report.each(
         {
             "idle race, GET": lambda: _race("GET", turns, told),
             "idle race, POST": lambda: _race("POST", turns, told),
-            "busy neighbor": lambda: _neighbor(bursts, 200 if quick else 2_100, told),
+            "busy neighbor": lambda: _neighbor(*_bursts(quick), told),
             "clients that go away": lambda: _aborts(left, after, told),
         }
     )
+
+
+def hit_rate(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - as every group
+    """Measure only the busy neighbor."""
+    return list(_neighbor(*_bursts(quick), told))
+
+
+def _bursts(quick: bool) -> tuple[int, int]:  # noqa: FBT001
+    return (2, 200) if quick else (6, 2_100)
 
 
 async def _ask(port: int, path: str, method: str = "GET", host: str = HOST) -> int:

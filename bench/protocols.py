@@ -1,17 +1,32 @@
-"""What clients and backends speak, beside bare nginx: cost of HTTP/2 without TLS, and truth to its specification.
+"""What clients and backends speak, and how requests are spread: a table of which some parts are groups of their own.
 
-One backend, one gateway and one bare nginx (the same binary, proxy headers and keepalive) serve all measurements of this
-group. To add one, write a function that takes a `World` and give it a name in `PARTS`.
+One backend, one gateway and one bare nginx (the same binary, proxy headers and keepalive) serve the measurements in `PARTS`:
+cost of HTTP/2 without TLS, and truth to its specification. To add one, write a function that takes a `World` and give it a
+name there. What other groups measure for this table stands in `OTHERS`.
+
+``BENCH_ONLY=h2c,stream`` measures only these parts.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
+import importlib.util
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bench import _report, _rounds, request_path
+from bench import (
+    _report,
+    _rounds,
+    balancing,
+    grpc_cost,
+    grpc_streams,
+    pools,
+    request_path,
+    stream,
+)
 from bench._report import Row, Told
 from harness import certs, cpu, gotools, h2load, h2spec, http2, manifests, nginx, waiting, wrk
 from harness.gateway import Gateway
@@ -37,9 +52,30 @@ class World:
 
 
 def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of every group
-    """Measure all parts; one that fails hides no other."""
+    """Measure all parts, or those that ``BENCH_ONLY`` names; one that fails hides no other."""
+    chosen = _chosen()
+    own = [name for name in PARTS if name in chosen]
+    made: list[Row] = []
+    if own:
+        made += _report.each({"HTTP/2": lambda: _own(own, quick, told)})
+    others = {name: functools.partial(part, quick, told) for name, part in OTHERS.items() if name in chosen}
+    return made + _report.each(others)
+
+
+def _chosen() -> set[str]:
+    """Give the names of the parts to measure. Raises ``ValueError`` for one that is none."""
+    known = {*PARTS, *OTHERS}
+    chosen = {name for word in os.environ.get("BENCH_ONLY", "").split(",") if (name := word.strip())}
+    if unknown := chosen - known:
+        raise ValueError(
+            f"BENCH_ONLY: no such part: {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
+        )
+    return chosen or known
+
+
+def _own(names: list[str], quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - of one caller
     with _world(quick, told) as world:
-        return _report.each({name: functools.partial(part, world) for name, part in PARTS.items()})
+        return _report.each({name: functools.partial(PARTS[name], world) for name in names})
 
 
 @contextlib.contextmanager
@@ -153,4 +189,25 @@ PARTS: dict[str, Callable[[World], list[Row]]] = {
     "h2c": plain_http2,
     "h2spec": conformance,
 }
-"""Measurements by name."""
+"""Measurements of this module, by name."""
+
+Part = Callable[[bool, Told], list[Row]]
+
+
+def _group(name: str) -> dict[str, Part]:
+    """Give the rows of a group whose module may not be there."""
+    if importlib.util.find_spec(f"bench.{name}") is None:
+        return {}
+    return {name: importlib.import_module(f"bench.{name}").rows}
+
+
+WHOLE: dict[str, Part] = {
+    "grpc": grpc_cost.rows,
+    "grpc-streams": grpc_streams.rows,
+    **_group("tls"),
+    "balancing": balancing.rows,
+}
+"""Groups that belong here with all that they measure."""
+
+OTHERS: dict[str, Part] = {**WHOLE, "stream": stream.throughput, "pools": pools.hit_rate}
+"""Measurements of other modules, by name."""

@@ -42,13 +42,14 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - as every group
     """Give all rows of this group."""
     return each(
         {
-            "bytes": lambda: _bytes(quick, told),
+            "bytes": lambda: throughput(quick, told),
             "connections": lambda: _connections(quick, told),
         }
     )
 
 
-def _bytes(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001
+def throughput(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001
+    """Measure only bytes."""
     size = (4 if quick else 512) * _pipes.CHUNK
     costs = _measure(size, 1, 2 if quick else 15, told, "bytes")
     through = _ratio(costs, "passthrough", lambda load: 1 / load.seconds)

@@ -1,4 +1,4 @@
-"""Test tools that are Go programs: h2spec (is a server true to HTTP/2?) and ghz (load by gRPC).
+"""Test tools that are Go programs: h2spec (is a server true to HTTP/2?), ghz (load by gRPC) and a fast gRPC server.
 
 ``make go-tools``, or ``python -m harness.gotools [NAME…]``, builds them once into the cache folder, from the versions that
 ``harness/go/go.mod`` pins and the checksums of its ``go.sum``. It takes the machine's Go if that is new enough; else it
@@ -30,6 +30,7 @@ from tidegate.dataplane.install.machine import cache_folder
 PACKAGES = {
     "h2spec": "github.com/summerwind/h2spec/cmd/h2spec",
     "ghz": "github.com/bojand/ghz/cmd/ghz",
+    "grpcecho": "./grpcecho",
 }
 """Tools, each with its package."""
 
@@ -68,7 +69,7 @@ def build(names: Sequence[str] = tuple(PACKAGES)) -> None:
 
 
 def _bin() -> Path:
-    pinned = b"".join((_MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
+    pinned = b"".join((_MODULE / name).read_bytes() for name in ("go.mod", "go.sum", "grpcecho/main.go"))
     return _folder() / f"bin-{hashlib.sha256(pinned).hexdigest()[:12]}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness import programs, wrk
@@ -31,14 +32,24 @@ def parse(output: str) -> wrk.Load:
     return wrk.Load(done, seconds, 0, failed, errored, timeouts, max(done - good, 0))
 
 
-def run(target: wrk.Target, *, seconds: int, connections: int = 32, cores: Sequence[int] = ()) -> wrk.Load:
-    """Ask for the one path of a target, for some whole seconds, and return what was counted."""
-    (_, path, headers), *more = target.requests
-    assert not more, "h2load asks for one thing"
+def run(
+    target: wrk.Target,
+    *,
+    seconds: int,
+    connections: int = 32,
+    cores: Sequence[int] = (),
+    body: Path | None = None,
+) -> wrk.Load:
+    """Ask for the one path of a target, for some whole seconds, and return what was counted; with a body, by POST."""
+    (_, path, headers), *others = target.requests
+    assert not others, "h2load asks for one thing"
     url = urlsplit(target.url)
     pinned = ["taskset", "-c", ",".join(str(c) for c in cores)] if cores else []
+    more = [f"-H{name}: {value}" for name, value in headers.items() if name != "Host"]
+    if body:
+        more.append(f"-d{body}")
     argv = [
-        *programs.tool("h2load"), "-t1", f"-c{connections}", f"-m{STREAMS}", f"-D{seconds}",
+        *programs.tool("h2load"), *more, "-t1", f"-c{connections}", f"-m{STREAMS}", f"-D{seconds}",
         f"--connect-to={url.hostname}:{url.port}", f"{url.scheme}://{headers['Host']}{path}",
     ]  # fmt: skip
     done = subprocess.run([*pinned, *argv], capture_output=True, text=True, check=False, timeout=seconds + 60)

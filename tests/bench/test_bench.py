@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import _report
+from bench import _report, protocols
+from bench.__main__ import GROUPS
 from harness import programs
 
 
@@ -37,6 +38,29 @@ def test_a_group_prints_a_table_and_writes_its_rows(tmp_path: Path) -> None:
     assert written["machine"]["nginx"]
     assert {"measure", "target", "value", "unit", "holds"} <= written["rows"][0].keys()
     assert [row["holds"] for row in written["rows"]] == [True, True]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_grpc_streams_live_through_edits(tmp_path: Path) -> None:
+    """A hundred of them, to endpoints that go and come back; and one part of the table can be had alone."""
+    done = bench("protocols", BENCH_RESULTS=str(tmp_path), BENCH_ONLY="grpc-streams")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "protocols.json").read_text())["rows"]
+    assert [(row["value"], row["holds"]) for row in rows] == [(0, True), (12, True), (0, True)]
+
+
+def test_parts_of_the_table_of_protocols_are_groups_too() -> None:
+    """So that each can be run alone, and runs once when all are."""
+    assert {"grpc", "grpc-streams", "balancing"} <= protocols.WHOLE.keys() <= GROUPS.keys()
+    assert not protocols.PARTS.keys() & protocols.OTHERS.keys()
+
+
+def test_a_part_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With those that there are."""
+    monkeypatch.setenv("BENCH_ONLY", "h2c, none")
+    with pytest.raises(ValueError, match=r"none; there are .*h2spec"):
+        protocols.rows(quick=True, told=print)
 
 
 def test_a_name_that_is_none_is_wrong_use() -> None:
