@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
-import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from bench import (
     pools,
     request_path,
     stream,
+    tls,
 )
 from bench._report import Row, Told
 from harness import certs, cpu, gotools, h2load, h2spec, http2, manifests, nginx, waiting, wrk
@@ -194,17 +193,10 @@ PARTS: dict[str, Callable[[World], list[Row]]] = {
 Part = Callable[[bool, Told], list[Row]]
 
 
-def _group(name: str) -> dict[str, Part]:
-    """Give the rows of a group whose module may not be there."""
-    if importlib.util.find_spec(f"bench.{name}") is None:
-        return {}
-    return {name: importlib.import_module(f"bench.{name}").rows}
-
-
 WHOLE: dict[str, Part] = {
     "grpc": grpc_cost.rows,
     "grpc-streams": grpc_streams.rows,
-    **_group("tls"),
+    "tls": tls.rows,
     "balancing": balancing.rows,
 }
 """Groups that belong here with all that they measure."""

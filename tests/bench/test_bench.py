@@ -52,7 +52,7 @@ def test_grpc_streams_live_through_edits(tmp_path: Path) -> None:
 
 def test_parts_of_the_table_of_protocols_are_groups_too() -> None:
     """So that each can be run alone, and runs once when all are."""
-    assert {"grpc", "grpc-streams", "balancing"} <= protocols.WHOLE.keys() <= GROUPS.keys()
+    assert {"grpc", "grpc-streams", "tls", "balancing"} <= protocols.WHOLE.keys() <= GROUPS.keys()
     assert not protocols.PARTS.keys() & protocols.OTHERS.keys()
 
 
