@@ -162,12 +162,12 @@ def conformance(world: World) -> list[Row]:
     """Ask h2spec about both ports of both."""
     gotools.build(["h2spec"])
     made: list[Row] = []
-    for name, bare, port, tls in (
+    for name, bare, port, is_tls in (
         ("plain port", world.bare_plain, world.gateway.http_port, False),
         ("TLS", world.bare_tls, world.gateway.https_port, True),
     ):
         world.told(f"h2spec, {name}")
-        base, mine = h2spec.run(bare, tls=tls), h2spec.run(port, tls=tls)
+        base, mine = h2spec.run(bare, tls=is_tls), h2spec.run(port, tls=is_tls)
         worse = sorted(mine.failed - base.failed)
         listed = "; ".join(sorted(mine.failed)) or "none"
         cases = len(mine.passed | mine.failed | mine.skipped)
