@@ -21,6 +21,7 @@ from bench import (
     grpc_streams,
     loss,
     memory,
+    peers,
     pools,
     propagation,
     protocols,
@@ -48,6 +49,7 @@ GROUPS: dict[str, Group] = {
     "stream": stream.rows,
     "tls": tls.rows,
     "errors": errors.rows,
+    "peers": peers.rows,
 }
 
 

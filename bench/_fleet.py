@@ -27,11 +27,11 @@ class Instances:
 
 
 @contextlib.contextmanager
-def instances(names: Sequence[str], *, size: int = 64) -> Iterator[Instances]:
+def instances(names: Sequence[str], *, size: int = 64, cores: set[int] | None = None) -> Iterator[Instances]:
     """Start fast backends with these names, on one port and an address each."""
     port = waiting.free_ports(1)[0]
     addresses = {name: (f"127.0.{2 + i // 250}.{1 + i % 250}", port) for i, name in enumerate(names)}
-    with nginx.fast_backends({n: f"{a}:{p}" for n, (a, p) in addresses.items()}, size=size):
+    with nginx.fast_backends({n: f"{a}:{p}" for n, (a, p) in addresses.items()}, size=size, cores=cores):
         yield Instances(addresses)
 
 

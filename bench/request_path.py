@@ -71,10 +71,10 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
     return _table({c.name: c for c in measured}, size)
 
 
-def bare_nginx(backend: int, pair: certs.Pair) -> nginx.Nginx:
+def bare_nginx(backend: int, pair: certs.Pair, *, address: str = "127.0.0.1") -> nginx.Nginx:
     """Give a bare nginx with the gateway's own settings, on a plain port and one with TLS; not started."""
     plain, tls = waiting.free_ports(2)
-    text = BARE.read_text().replace("@BACKEND@", f"127.0.0.1:{backend}").replace("@PORT@", str(plain))
+    text = BARE.read_text().replace("@BACKEND@", f"{address}:{backend}").replace("@PORT@", str(plain))
     server = nginx.Nginx(text, cores={_rounds.WORKER_CORE})
     (server.folder / "tls.crt").write_text(pair.chain)
     (server.folder / "tls.key").write_text(pair.key)

@@ -57,8 +57,14 @@ def read(pids: Iterable[int]) -> Reading:
     for pid in pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += Times(int(fields[11]) / _TICK, int(fields[12]) / _TICK)
-        exact += int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+        exact += _exact(pid)
     return Reading(total, exact)
+
+
+def _exact(pid: int) -> float:
+    """Give the seconds that all threads of a process have been on a CPU: its own file tells of the first alone."""
+    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(file.read_text().split()[0]) for file in files) / 1e9
 
 
 def core_busy(core: int) -> float:

@@ -1,4 +1,4 @@
-"""What is installed: the data plane itself, and the programs that developers check and load it with."""
+"""What is installed: the data plane itself, the programs that developers check and load it with, and peers."""
 
 from __future__ import annotations
 
@@ -54,4 +54,22 @@ TOOLS: Final = Part(
     named_by=("lua-check", "wrk", "nghttp2-client"),
 )
 
-PARTS: Final = {part.name: part for part in (NGINX, TOOLS)}
+# What its service file and its installation need, and what is for Caddy's own certificates.
+PEERS: Final = Part(
+    name="peers",
+    packages=("haproxy", "caddy"),
+    assumed=(
+        "debconf",
+        "openssl-provider-legacy",
+        "adduser",
+        "systemd",
+        "libsystemd-shared",
+        "mailcap",
+        "perl",
+    ),
+    commands={"haproxy": "usr/sbin/haproxy", "caddy": "usr/bin/caddy"},
+    named_by=("haproxy", "caddy"),
+)
+"""Other gateways, for `make bench-peers` alone."""
+
+PARTS: Final = {part.name: part for part in (NGINX, TOOLS, PEERS)}
