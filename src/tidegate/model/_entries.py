@@ -170,6 +170,29 @@ class Affinity(msgspec.Struct, frozen=True, omit_defaults=True):
     change_on_failure: bool = msgspec.field(default=False, name="change")
 
 
+class HealthCheck(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a node asks of each endpoint, whether traffic comes or not. Times in seconds."""
+
+    kind: str = "http"
+    """``http``, ``tcp`` or ``grpc`` (grpc.health.v1)."""
+    path: str = "/"
+    host: str = ""
+    """Of the Host header, or the authority; empty: the endpoint's address and port."""
+    service: str = ""
+    """That a gRPC server is asked about; empty: the server."""
+    statuses: tuple[tuple[int, int], ...] = ((200, 399),)
+    """Ranges, both ends included."""
+    tls: bool = False
+    """Over TLS; the certificate is not checked."""
+    interval: int = 10
+    timeout: int = 2
+    """Not above the interval."""
+    rise: int = 2
+    """Successes in a row after which an endpoint is used again."""
+    fall: int = 3
+    """Failures in a row after which it is passed over."""
+
+
 class Backend(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where requests are sent. Key ``b/<namespace>/<service>/<port>``."""
 
@@ -183,6 +206,8 @@ class Backend(msgspec.Struct, frozen=True, omit_defaults=True):
     affinity: Affinity | None = None
     """Goes before the algorithm, which is then not used."""
     canary: Canary | None = None
+    check: HealthCheck | None = None
+    """None: endpoints are judged by the traffic alone."""
 
 
 class TlsHost(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -177,9 +177,10 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
     yield f"lua_shared_dict tidegate_store {node.store_bytes};"
     yield "lua_shared_dict tidegate_control 1m;"
     yield "lua_shared_dict tidegate_counters 16m;"
+    yield "lua_shared_dict tidegate_health 8m;"
     # By default the log phase gives free memory back to the system every 1,000 requests, only to fault it in again.
     yield "lua_malloc_trim 0;"
-    # Looking after endpoints that are down fails by nature (ejection.lua).
+    # Looking after endpoints that are down fails by nature (endpoints/).
     yield "lua_socket_log_errors off;"
     # With the state of the Lua phases a request outgrows the usual 4 KiB: a second block costs 1,300 instructions.
     yield "request_pool_size 8k;"

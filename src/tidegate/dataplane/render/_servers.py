@@ -203,6 +203,6 @@ def push() -> Iterator[str]:
     yield "    keepalive_timeout 1h;"
     yield "    keepalive_requests 1000000000;"
     yield "    location / { return 404; }"
-    for name in ("delta", "entries", "status", "draining", "counters"):
+    for name in ("delta", "entries", "status", "draining", "counters", "health"):
         yield f"    location = /{name} {{ content_by_lua_block {{ require('tidegate.admin').{name}() }} }}"
     yield "}"

@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local conf = require "tidegate.settings"
 local counters = require "tidegate.counters"
 local entries = require "tidegate.entries"
+local index = require "tidegate.endpoints.index"
 local node = require "tidegate.node"
 local store = require "tidegate.store"
 local wire = require "tidegate.wire"
@@ -45,6 +46,7 @@ function _M.delta()
     end
     local version, err, detail = store.apply(header, keys, values)
     if version then
+        index.follow(keys, values)
         if conf.streams then
             entries.follow()
             require("tidegate.streams").flush()
@@ -86,6 +88,11 @@ function _M.entries()
     ngx.header.content_type = "application/octet-stream"
     ngx.print(wire.format(version, all))
     return ngx.exit(200)
+end
+
+
+function _M.health()
+    return reply(200, require("tidegate.endpoints.report").all())
 end
 
 

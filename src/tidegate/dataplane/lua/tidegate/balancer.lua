@@ -6,7 +6,6 @@ local entries = require "tidegate.entries"
 local routes = require "tidegate.routes"
 local router = require "tidegate.router"
 local canary = require "tidegate.canary"
-local ejection = require "tidegate.ejection"
 local pools = require "tidegate.pools"
 local sessions = require "tidegate.sessions"
 local tries = require "tidegate.tries"
@@ -51,10 +50,10 @@ end
 local function pick_specially(route, backend, tried)
     local affinity = canary.affinity(route.backend or backend, backend)
     if affinity then
-        return sessions.pick(affinity, backend, tried, route.plan.cookie_path)
+        return sessions.pick(affinity, backend, tries.to_avoid(backend, tried), route.plan.cookie_path)
     elseif backend.count > 0 then
         local balance = backend.balance
-        return tries.choose(backend, balance and balance.pick or pick, tried)
+        return tries.choose(backend, balance and balance.pick or pick, tried, route.plan.tries_once)
     end
 end
 
@@ -95,7 +94,7 @@ end
 
 -- The endpoint of a later try, or nil if there may be none.
 local function pick_again(route, backend)
-    local tried = tries.learn()
+    local tried = tries.learn(backend)
     local plan = route.plan
     if not plan.tries_once or tries.may_go_on(more_tries(plan, backend)) then
         return pick_specially(route, backend, tried)
@@ -126,7 +125,7 @@ end
 function _M.run()
     entries.follow()
     local route = router.take()
-    if not route or route.backend.count <= 0 or ejection.count > 0 then
+    if not route or route.backend.count <= 0 or route.backend.cursor.down ~= 0 then
         return balance(route)
     end
     prepare_first_try(route.plan, route.backend)

@@ -46,7 +46,7 @@ function _M.log()
         pools.finish()
     end
     if class == 5 then
-        tries.finish(status)
+        tries.finish(status, route)
     elseif class == 0 then
         headless.finish(status)
     end

@@ -1,5 +1,7 @@
 -- Where round robin stands: one cursor for each backend, shared by all workers, so that their requests together are even.
 --
+-- Beside it stands whether something is known against endpoints of the backend: requests load the cursor anyway.
+--
 -- With a cursor of its own for each worker, a backend with more endpoints than requests would be asked as chance has it.
 -- A new cursor starts at a random endpoint: many gateways that start at once would all ask the first one.
 
@@ -9,10 +11,13 @@ local slots = require "tidegate.slots"
 local random = math.random
 
 ffi.cdef [[
-typedef struct { int32_t tag; volatile int32_t last; } tidegate_cursor;
+typedef struct {
+    int32_t tag; volatile int32_t last;
+    volatile int32_t down, changes;         /* see endpoints/states.lua */
+} tidegate_cursor;
 ]]
 
-local COUNT = 131072        -- a megabyte, of which only what is used takes memory
+local COUNT = 131072        -- two megabytes, of which only what is used takes memory
 
 local shared = slots.array("cursors", "tidegate_cursor", COUNT)
 local pointer_to = ffi.typeof("tidegate_cursor *")
@@ -36,6 +41,7 @@ function _M.of(id, count)
     end
     if is_new then
         cursor.last = random(0, count)
+        cursor.down, cursor.changes = 0, 0
     end
     return cursor
 end

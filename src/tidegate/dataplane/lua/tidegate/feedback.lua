@@ -43,6 +43,29 @@ function _M.begin(balance, peer)
 end
 
 
+-- Have another told of the end of the same try, as `begin` does.
+function _M.also(balance, peer)
+    local key = address()
+    local first, first_peer = records[key], peers[key]
+    if not first then
+        return _M.begin(balance, peer)
+    end
+    peers[key] = peer
+    records[key] = {
+        done = function(_, has_failed, seconds)
+            first.done(first_peer, has_failed, seconds)
+            balance.done(peer, has_failed, seconds)
+        end,
+    }
+end
+
+
+-- In the balancer phase, while some are open: the try before this one has failed.
+function _M.fail()
+    settle(address(), true)
+end
+
+
 -- In the log phase of any request, while some are open.
 function _M.finish()
     local key = address()

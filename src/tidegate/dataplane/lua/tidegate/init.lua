@@ -2,6 +2,7 @@
 
 local wire = require "tidegate.wire"
 local store = require "tidegate.store"
+local index = require "tidegate.endpoints.index"
 local conf = require "tidegate.settings"
 
 local TICK = 1                  -- seconds between the housekeeping rounds of a worker
@@ -12,7 +13,11 @@ local _M = {}
 
 
 local function put(key, value)
-    return not value or store.put(key, value)
+    if not value then
+        return true
+    end
+    index.note(key, value)
+    return store.put(key, value)
 end
 
 
@@ -67,6 +72,7 @@ local function tick(premature)
     local node = require "tidegate.node"
     counters.flush()
     if premature then
+        require("tidegate.endpoints.prober").leave()
         if conf.streams then
             require("tidegate.streams").leave()
         end
@@ -79,6 +85,7 @@ local function tick(premature)
     entries.drain(node.is_draining())
     require("tidegate.routes").sweep(ngx.now())
     require("tidegate.pools").tick(ngx.now())
+    require("tidegate.endpoints.prober").lead()
 end
 
 

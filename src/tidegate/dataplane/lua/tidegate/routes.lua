@@ -163,6 +163,17 @@ function _M.sweep(now)
 end
 
 
+-- Backend by id, filled, for what is done outside of requests.
+function _M.current(id)
+    entries.follow()
+    local backend = backend_object(id)
+    if backend.epoch ~= entries.epoch then
+        _M.load_backend(backend)
+    end
+    return backend
+end
+
+
 _M.object = route_object
 _M.backend = backend_object
 _M.NO_PLAN = NO_PLAN

@@ -97,8 +97,8 @@ end
 function _M.pick(affinity, backend, tried, path)
     local state = state_of(backend)
     local key = cookies.session(affinity.name)
-    local at = key and not (tried and affinity.change) and owner(affinity, state, backend, key)
-    if at then
+    local at = key and owner(affinity, state, backend, key)
+    if at and not (affinity.change and tried and tried[state.names[at]]) then
         return at
     end
     at, key = begin(affinity, state, backend, tried)

@@ -1,14 +1,19 @@
 -- What the tries of a request tell, and which endpoint comes next: asked only after one has failed or while some are down.
 
 local ejection = require "tidegate.ejection"
+local feedback = require "tidegate.feedback"
+local routes = require "tidegate.routes"
+local views = require "tidegate.endpoints.views"
 
 local get = require("tidegate.variables").get
+local get_last_failure = require("ngx.balancer").get_last_failure
 local set_more_tries = require("ngx.balancer").set_more_tries
+local start_time = ngx.req.start_time
 local find, gmatch = string.find, string.gmatch
 
 local MOST_TRIES = 1000000      -- as in nginx.conf
 local REFUSED, TIMED_OUT = 502, 504
-local NONE = {}
+local NONE = views.NONE
 
 local _M = {}
 
@@ -57,16 +62,34 @@ local function pick_good(backend, pick, tried, down)
 end
 
 
+-- The set of endpoints to pass over in the choice for a session: those tried, else those that are down, if any.
+function _M.to_avoid(backend, tried)
+    if tried or backend.cursor.down == 0 then
+        return tried
+    end
+    local down = views.of(backend).down
+    return down ~= NONE and down or nil
+end
+
+
 -- Number of an endpoint: what `pick` says, which passes over those it is given if it can; in the end one that was not tried
--- goes before one that is up. `tried` is nil on a first try.
-function _M.choose(backend, pick, tried)
-    if not tried and ejection.count == 0 then
-        return pick(backend)
+-- goes before one that is up. `tried` is nil on a first try; with `once`, this request may not find out who is back.
+function _M.choose(backend, pick, tried, once)
+    local view = backend.cursor.down ~= 0 and views.of(backend)
+    if not tried then
+        local trial = view and view.trials and not once and ejection.trial(backend, view)
+        if trial or not view then
+            return trial or pick(backend)
+        end
     end
     tried = tried or NONE
-    local down = ejection.names
+    local down = view and view.down or NONE
     local at = pick_good(backend, pick, tried, down)
-    return first_without(backend, at, tried, down) or first_without(backend, at, tried, NONE) or at
+    at = first_without(backend, at, tried, down) or first_without(backend, at, tried, NONE) or at
+    if view and view.suspects[name_of(backend, at)] then
+        ejection.watch(backend, name_of(backend, at))
+    end
+    return at
 end
 
 
@@ -104,27 +127,40 @@ function _M.may_go_on(more)
 end
 
 
-local function eject_unreachable()
-    if was_unsent() then
-        local name = last("upstream_addr", "[^, ]+:%d+")
-        if name then
-            ejection.eject(name)
-        end
+-- A try of this backend has failed without an answer, after which nginx goes on with `status`.
+local function judge(backend, status)
+    local name = last("upstream_addr", "[^, ]+:%d+")
+    if not name then
+        return
+    elseif was_unsent() then
+        ejection.unreachable(backend, name)
+    elseif status == REFUSED and last("upstream_header_time", "[^,: ]+") == "-" then
+        ejection.broken(backend, name, start_time())
     end
 end
 
 
--- A try has failed: if it could not connect, its endpoint is passed over from now on. Gives the set of endpoints tried.
-function _M.learn()
-    eject_unreachable()
+-- A try has failed: what it tells of its endpoint is noted. Gives the set of endpoints tried.
+function _M.learn(backend)
+    local kind, status = get_last_failure()
+    if kind == "failed" then
+        judge(backend, status)
+    end
+    if feedback.open > 0 then
+        feedback.fail()
+    end
     return _M.names()
 end
 
 
--- Log phase of a request that was answered with 502 or 504, its last try included.
-function _M.finish(status)
+-- Log phase of a request that was answered with an error, its last try included.
+function _M.finish(status, route)
     if (status == REFUSED or status == TIMED_OUT) and get "upstream_addr" then
-        eject_unreachable()
+        local id = get "tg_backend" or ""
+        local backend = id ~= "" and routes.backend(id) or route.backend
+        if backend and backend.count > 0 then
+            judge(backend, status)
+        end
     end
 end
 
