@@ -26,10 +26,10 @@ format: setup ## put all Python files into the one format, and mend what can be 
 	@$(python) -m ruff check --fix-only --quiet .
 	@$(python) -m ruff format .
 
-bench: setup ## run every benchmark
+bench: setup ## run the benchmarks of the main job
 	@$(python) -m bench
 
-bench-%: setup ## run one benchmark, as in `make bench-reload`
+bench-%: setup ## run one benchmark, as in `make bench-loss`, or all: `make bench-all`
 	@$(python) -m bench $*
 
 cluster: setup ## run a Kubernetes control plane on this machine

@@ -53,14 +53,18 @@ GROUPS: dict[str, Group] = {
 }
 
 
+PIPELINE = ("request-path", "propagation", "scale", "memory", "reloads", "loss")
+"""The main job from folder to traffic: what is run if nothing is named. ``all`` names every group."""
+
+
 def main(names: Sequence[str]) -> int:
     """Run the named groups, or all: then those that are parts of another one only there."""
-    if unknown := [n for n in names if n not in GROUPS]:
-        print(f"no such group: {', '.join(unknown)}; there are {', '.join(GROUPS)}", file=sys.stderr)
+    if unknown := [n for n in names if n not in GROUPS and n != "all"]:
+        print(f"no such group: {', '.join(unknown)}; there are {', '.join(GROUPS)} and all", file=sys.stderr)
         return 2
     quick = os.environ.get("BENCH_QUICK", "") not in {"", "0"}
     machine = _report.machine()
-    done = {name: _run(name, quick=quick) for name in names or _all()}
+    done = {name: _run(name, quick=quick) for name in _wanted(names)}
     if folder := os.environ.get("BENCH_RESULTS") or ("" if quick else str(_report.RESULTS)):
         for name, rows in done.items():
             _report.write(Path(folder), name, machine, rows)
@@ -68,8 +72,11 @@ def main(names: Sequence[str]) -> int:
     return int(any(r.holds is False for rows in done.values() for r in rows))
 
 
-def _all() -> list[str]:
-    return [name for name in GROUPS if name not in protocols.WHOLE]
+def _wanted(names: Sequence[str]) -> Sequence[str]:
+    """Give the groups to run; of all of them, those that are parts of another one run only there."""
+    if "all" in names:
+        return [name for name in GROUPS if name not in protocols.WHOLE]
+    return names or PIPELINE
 
 
 def _run(name: str, *, quick: bool) -> Sequence[_report.Row]:
