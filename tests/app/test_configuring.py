@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from harness import waiting
 from tidegate import model
+from tidegate.app import _memory
 from tidegate.app._configuring import Configurer
 from tidegate.app._quarantine import FIRST_SECONDS, Quarantine
 from tidegate.dataplane import install, push, render
@@ -112,6 +114,36 @@ async def test_a_refused_profile_is_found_and_the_others_are_applied(rig: Rig) -
     assert (finding.type, finding.value) == ("ProfileRefused", f"body_size={2**65}")
     # Its route is not kept waiting: it gets the profile that it had.
     assert rig.queue.missing_profiles() == {}
+
+
+async def test_values_without_a_directive_cost_their_own_routes_alone(rig: Rig) -> None:
+    """As those that nginx refuses: they are told, and the others are applied."""
+    await rig.configurer.begin(rig.node)
+    values: dict[str, Any] = {
+        "no_such_key": 1, "http_version": "3.0", "protocol": "gopher", "buffer_size": "4k", "body_size": "x",
+    }  # fmt: skip
+    rig.want(GOOD[0], *(Profile((value,)) for value in values.items()), GOOD[1])
+    await rig.configurer._change(rig.queue.missing_profiles(), patient=True)
+    assert {profile.id for profile in GOOD[:2]} <= await rig.known()
+    found = rig.configurer.findings()
+    assert {f.type for f in found} == {"ProfileRefused"}
+    assert {f.value for f in found} == {f"{key}={value}" for key, value in values.items()}
+    assert rig.queue.missing_profiles() == {}
+
+
+async def test_what_another_version_remembered_and_this_one_cannot_write_is_no_hindrance(rig: Rig) -> None:
+    """The controller adopts the rest, and begins."""
+    rig.want(GOOD[0])
+    await rig.configurer.begin(rig.node)
+    memory = _memory.load(rig.folder)
+    strange = Profile((("of_tomorrow", True),))
+    _memory.save(rig.folder, replace(memory, profiles=(*memory.profiles, strange)))
+    rig.begin_anew()
+    rig.want(GOOD[0], GOOD[1])
+    rig.configurer.adopt(await rig.keeper.status())
+    await rig.configurer.begin(rig.node)
+    assert {GOOD[0].id, GOOD[1].id} <= await rig.known()
+    assert rig.configurer.findings() == ()
 
 
 async def test_a_refused_profile_is_tried_again_and_comes_once_nginx_takes_it(

@@ -162,3 +162,36 @@ def test_the_global_configmap_changes_what_routes_do_not_say(
     assert gateway.get(f"own.{host}").status == 200
     gateway.folder.remove("global.yaml")
     gateway.eventually(host, status=200)
+
+
+def test_a_backend_without_endpoints_is_503_until_its_first_one_is_ready(
+    gateway: Gateway, services: Services, host: str
+) -> None:
+    """At once, with Retry-After; the last one that goes and the first one that comes back count from that moment."""
+    (instance,) = services.start("web")
+    port, namespace = instance.port, services.namespace
+    gateway.apply(
+        manifests.service("web", namespace=namespace),
+        services.ingress("web", rule(host, path("/", "web"), path("/missing", "nobody"))),
+    )
+    slice_file = "only-slice.yaml"
+    for ready in (False, True, False, True):
+        gateway.folder.write(
+            slice_file,
+            manifests.endpoint_slice(
+                "web",
+                port,
+                [instance.address],
+                name="web",
+                namespace=namespace,
+                ready={instance.address: ready},
+            ),
+        )
+        if ready:
+            gateway.eventually(host, status=200, backend=instance.id, timeout=5)
+        else:
+            answer = gateway.eventually(host, status=503, timeout=5)
+            assert (answer.get("Retry-After"), answer.backend) == ("5", None)
+    before = instance.requests
+    assert gateway.get(host, "/missing").get("Retry-After") == "5"
+    assert instance.requests == before

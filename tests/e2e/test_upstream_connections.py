@@ -157,6 +157,24 @@ def test_with_retries_off_a_request_that_a_backend_got_is_not_sent_again(
         assert sum(one.executed.values()) + sum(two.executed.values()) == 8
 
 
+@pytest.mark.parametrize("off", [True, False], ids=["retries off", "retries as by default"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_where_every_endpoint_answers_503_each_request_is_sent_once(
+    pool: Backends, method: str, *, off: bool
+) -> None:
+    """Over fresh connections and kept ones: attempts ÷ requests is 1.00, and the backend's own answer is given."""
+    made = pool.group("overloaded", 3)
+    for backend in made:
+        backend.status = 503
+    with gateway(*((b.address, b.port) for b in made), off=off) as plane:
+        with ThreadPoolExecutor(6) as threads:
+            statuses = list(threads.map(lambda n: ask(plane, f"/{n}", method=method).status, range(120)))
+        assert statuses == [503] * 120
+        assert sum(b.requests for b in made) == 120
+        # Nobody is passed over for it.
+        assert {b.requests for b in made} == {40}
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_request_that_must_not_be_repeated_is_carried_out_once(method: str) -> None:
     """With retries as they are by default; a GET goes to each endpoint in turn."""

@@ -109,7 +109,10 @@ class Configurer:
         self._queue.know_profiles(status.profiles)
         if status.generation and memory.generation == status.generation:
             self._node = memory.node
-            self._profiles = {profile.id: profile for profile in memory.profiles}
+            # Another version of this program may have had values that this one cannot write.
+            everyday = frozenset(EVERYDAY_PROFILES)
+            known = (p for p in memory.profiles if p in everyday or self._can_be_written(p))
+            self._profiles = {profile.id: profile for profile in known}
             self._servers = {server.id: server for server in memory.servers}
 
     async def begin(self, fallback: NodeSettings) -> None:
@@ -322,7 +325,20 @@ class Configurer:
     def _rendered(
         self, node: NodeSettings, profiles: Collection[Profile], servers: Collection[ServerProfile]
     ) -> Rendered:
-        return render.render(node, profiles, self._installation, servers=servers, worker_user=worker_user())
+        """Give the text. Raises `ConfigurationRefused` for a value that has no directive, as if nginx had refused it."""
+        try:
+            return render.render(
+                node, profiles, self._installation, servers=servers, worker_user=worker_user()
+            )
+        except (ValueError, TypeError, LookupError) as error:
+            raise ConfigurationRefused(f"there is no directive for it: {error}") from error
+
+    def _can_be_written(self, profile: Profile) -> bool:
+        try:
+            self._rendered(NodeSettings(), (profile,), ())
+        except ConfigurationRefused:
+            return False
+        return True
 
     async def _is_current(self) -> bool:
         """Tell whether nginx runs the very text that this program would write for what it has."""
