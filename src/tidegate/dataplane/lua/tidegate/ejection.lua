@@ -2,7 +2,8 @@
 --
 -- Could not connect: passed over from the first failure on. A connection of the gateway's own then tells whether the
 -- endpoint is really gone, and again after growing pauses whether it is back (endpoints/looks.lua), so that no client's
--- request is spent on finding out. Trouble of this machine (no local port left) is nobody's fault.
+-- request is spent on finding out. Trouble of this machine (no local port left) is nobody's fault, and never
+-- comes here (tries.lua).
 --
 -- Connections that break: three requests in a row, each begun after the one before had failed, as an endpoint that dies
 -- breaks all it has at once. That one is passed over for growing pauses; after each, one request that may be repeated tries

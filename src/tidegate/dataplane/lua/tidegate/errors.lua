@@ -10,6 +10,7 @@ local entries = require "tidegate.entries"
 local grpc = require "tidegate.grpc"
 local hop = require "tidegate.hop"
 local routes = require "tidegate.routes"
+local tries = require "tidegate.tries"
 local get = require("tidegate.variables").get
 
 local req = ngx.req
@@ -19,6 +20,7 @@ local tonumber = tonumber
 
 local ERROR, PAGE = "@error", "@page"
 local RETRY_AFTER = 5       -- seconds; as location @e503 says
+local BAD_GATEWAY, UNAVAILABLE = 502, 503
 
 local _M = {}
 
@@ -108,8 +110,12 @@ end
 
 -- Content phase of @error.
 function _M.run()
+    local lacked_port = tries.lacked_port()
     entries.follow()
     local code = tonumber(get "tg_code") or ngx.status
+    if lacked_port and code == BAD_GATEWAY then
+        code = UNAVAILABLE
+    end
     if grpc.is_call() then
         return grpc.answer(code, get "tg_location" or "")
     end

@@ -5,6 +5,7 @@ local feedback = require "tidegate.feedback"
 local routes = require "tidegate.routes"
 local views = require "tidegate.endpoints.views"
 
+local errno = require("ffi").errno
 local get = require("tidegate.variables").get
 local get_last_failure = require("ngx.balancer").get_last_failure
 local set_more_tries = require("ngx.balancer").set_more_tries
@@ -14,6 +15,11 @@ local find, gmatch = string.find, string.gmatch
 local MOST_TRIES = 1000000      -- as in nginx.conf
 local REFUSED, TIMED_OUT = 502, 504
 local NONE = views.NONE
+
+-- Linux's EADDRNOTAVAIL: all local ports towards this endpoint are in use. nginx does not tell why a connection could not
+-- be made, but comes here, and to the error's location, from the very call that failed. Of an endpoint that refuses, or is
+-- not there, the last error is another one: its own connection was in progress.
+local NO_PORT = 99
 
 local _M = {}
 
@@ -127,13 +133,22 @@ function _M.may_go_on(more)
 end
 
 
+-- Whether a try that has failed just now had no local port: nobody was asked, and the endpoint may be well.
+function _M.lacked_port()
+    return errno() == NO_PORT and was_unsent()
+end
+
+
 -- A try of this backend has failed without an answer, after which nginx goes on with `status`.
 local function judge(backend, status)
+    local why = errno()
     local name = last("upstream_addr", "[^, ]+:%d+")
     if not name then
         return
     elseif was_unsent() then
-        ejection.unreachable(backend, name)
+        if why ~= NO_PORT then
+            ejection.unreachable(backend, name)
+        end
     elseif status == REFUSED and last("upstream_header_time", "[^,: ]+") == "-" then
         ejection.broken(backend, name, start_time())
     end
