@@ -50,6 +50,9 @@ CLOCK_SECONDS: Final = 3600.0
 DISK_SECONDS: Final = 2.0
 """How often the keeper is asked about a disk that lacks something."""
 
+REVIVE_SECONDS: Final = 0.5
+"""Between two starts of a keeper that keeps dying."""
+
 _READY: Final = "s/ready"
 _EARLIER: Final = "an earlier run"
 """Where findings about what is kept stand, among those of files."""
@@ -82,6 +85,7 @@ class Gateway:
         """Findings logged since the source's last batch."""
         self._inbox = Inbox()
         self._stop = asyncio.Event()
+        self._reviving = asyncio.Lock()
         self._resolver = Resolver(Dns(), self._resolved)
 
     async def run(self) -> None:
@@ -158,14 +162,28 @@ class Gateway:
         await client.close()
 
     async def _revive(self) -> None:
-        """Start the keeper again after it has died; it adopts the nginx that it finds."""
-        try:
-            client = await self._ensure_keeper()
-        except push.KeeperError as error:
-            _log.error("the keeper cannot be started", error=str(error))
-            return
+        """Start the keeper again if it has died; it adopts the nginx that it finds."""
+        # The pusher may meet its death before the watch does.
+        async with self._reviving:
+            try:
+                client = await self._ensure_keeper()
+                pid = (await client.status()).keeper
+            except push.KeeperError as error:
+                _log.error("the keeper cannot be started", error=str(error))
+                return
         await client.close()
-        _log.warning("the keeper had died and was started again")
+        if pid != self.keeper_pid:
+            self.keeper_pid = pid
+            _log.warning("the keeper had died and was started again", keeper=pid)
+
+    async def _watch_keeper(self) -> None:
+        """Notice the keeper's death although nothing is to be pushed: without it nobody would start nginx again."""
+        while True:
+            await self.keeper.until_gone()
+            if self._stop.is_set():
+                await asyncio.Event().wait()
+            await self._revive()
+            await asyncio.sleep(REVIVE_SECONDS)
 
     # --- working --------------------------------------------------------------------------------------------
 
@@ -175,7 +193,13 @@ class Gateway:
             asyncio.create_task(work)
             for work in (self._read(), self._apply_all(), self._translate(), self._serve())
         ]
-        others = (self._resolver.run(), self._tell_time(), self._watch_disk(), _garbage.tend(self._is_idle))
+        others = (
+            self._resolver.run(),
+            self._tell_time(),
+            self._watch_disk(),
+            self._watch_keeper(),
+            _garbage.tend(self._is_idle),
+        )
         tasks += [asyncio.create_task(work) for work in others]
         end = asyncio.create_task(self._stop.wait())
         try:

@@ -16,11 +16,11 @@ from tidegate.dataplane.keeper._engine import Engine
 from tidegate.dataplane.keeper._faults import Down, Fault
 from tidegate.dataplane.keeper._http import Unanswered
 from tidegate.dataplane.keeper._pushes import Pushes
-from tidegate.dataplane.keeper.replies import How, Status, Store
+from tidegate.dataplane.keeper.replies import PROTOCOL, How, Status, Store
 
 _TICK_SECONDS = 1.0
 
-_CALM_SECONDS = 30.0
+_CALM_SECONDS = 5.0
 """An nginx that lived this long did not die of how it was started."""
 
 _FIRST_PAUSE = 0.5
@@ -72,6 +72,7 @@ class Keeper:
             version=journal.version,
             master=engine.running.pid if engine.running else 0,
             keeper=os.getpid(),
+            protocol=PROTOCOL,
             persisted=journal.persisted,
             draining=self._draining is not None,
             ending=self._last,

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
+
+PROTOCOL: Final = 1
+"""Of the keeper's socket. Fields that the other side does not know are passed over, so it changes only when a request
+or an entry would mean something else than before; a controller leaves a keeper with another protocol alone."""
 
 
 class Store(msgspec.Struct, frozen=True):
@@ -42,6 +47,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How often nginx's master died under this keeper, which then starts it again."""
     retiring: int = 0
     """Old generations of workers that still finish their requests."""
+    protocol: int = 1
+    """What the keeper speaks; see `PROTOCOL`. One that does not say so speaks the first."""
     trouble: str = ""
     """What goes wrong at the moment, in words; empty if nothing does."""
 

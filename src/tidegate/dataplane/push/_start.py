@@ -12,6 +12,7 @@ from pathlib import Path
 from tidegate.dataplane.install import find
 from tidegate.dataplane.keeper.locks import Lock
 from tidegate.dataplane.keeper.paths import StateDir
+from tidegate.dataplane.keeper.replies import PROTOCOL
 from tidegate.dataplane.push._client import KeeperClient
 from tidegate.dataplane.push._errors import KeeperFailed, KeeperGone
 
@@ -48,11 +49,16 @@ async def ensure_keeper(
             await asyncio.sleep(_PAUSE)
         try:
             # One that is about to end keeps the folder until it has.
-            while (await client.status()).ending:
+            while (status := await client.status()).ending:
                 await client.until_gone()
         except KeeperGone:
             why = await _start(state_dir, nginx or find().nginx_argv(), keep_stdout=keep_stdout, grace=grace)
             continue
+        if status.protocol != PROTOCOL:
+            raise KeeperFailed(
+                f"the keeper of {state_dir} speaks protocol {status.protocol}, this controller {PROTOCOL}: nothing "
+                "was changed, and it goes on serving; stop it with the version that started it, or run that version"
+            )
         return client
     raise KeeperFailed(why or f"the keeper of {state_dir} ended as soon as it had begun")
 

@@ -203,9 +203,10 @@ class Load:
         """Connect to the addresses in turn; the error of the last one is raised."""
         aim, loop = exchange.aim, asyncio.get_running_loop()
         via = (self._plan.via_tls if aim.secure else self._plan.via) or ((aim.name, aim.port),)
+        turn, self._turn = self._turn, self._turn + 1
         for tries_left in reversed(range(self._plan.connects)):
-            host, port = via[self._turn % len(via)]
-            self._turn += 1
+            host, port = via[turn % len(via)]
+            turn += 1
             exchange.sent = self.now()
             try:
                 async with asyncio.timeout(self._plan.timeout):
