@@ -306,7 +306,9 @@ class Gateway:
         except (push.KeeperError, install.InstallError):
             await self._leave()
             raise
-        await asyncio.gather(self._until_ready(), self.pusher.run(), self.configurer.run())
+        await asyncio.gather(
+            self._until_ready(), self.pusher.run(), self.configurer.run(), self._watch_keeper()
+        )
 
     async def _until_ready(self) -> None:
         await self._translated.wait()
