@@ -62,8 +62,12 @@ def told(answer: http.Response) -> dict[str, str]:
 
 def upstreams(gateway: Gateway, request: str) -> list[str]:
     """Give what the access log says of the endpoints that a request was sent to."""
-    lines = map(json.loads, gateway.access_log.read_text().splitlines())
-    return [line["upstream"] for line in lines if line["request_id"] == request]
+
+    def find() -> list[str]:
+        lines = map(json.loads, gateway.access_log.read_text().splitlines())
+        return [line["upstream"] for line in lines if line["request_id"] == request]
+
+    return waiting.until(find, 10, 0.05, why="the line of the log")
 
 
 # --- what a backend answers -----------------------------------------------------------------------------------------

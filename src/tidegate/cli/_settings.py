@@ -95,6 +95,7 @@ def _node(flags: NodeFlags, *, passthrough: bool) -> NodeSettings:
         passthrough=passthrough,
         nameservers=nameservers(),
         access_log=_access_log(flags.access_log),
+        access_log_pipe=True,
         store_bytes=flags.store_size,
         workers=default_workers(),
     )

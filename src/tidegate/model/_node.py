@@ -36,6 +36,27 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Listening addresses, IPv6 without brackets; ``::`` is left out where the host has no IPv6."""
     access_log: str = "off"
     """``off``, or the absolute path of a file (``/dev/stdout`` for ``-``)."""
+    access_log_pipe: bool = False
+    """Lines go through the keeper's pipe to a writer process; False: nginx writes the file itself."""
+    access_log_params: tuple[int, int] = (32768, 500)
+    """Bytes of a worker's buffer, and milliseconds that a line waits in it at most; with the pipe only."""
+    access_log_most: int = 0
+    """Bytes of the file before it is moved aside; 0: it grows."""
+    access_log_copies: int = 1
+    """Old files that are kept."""
+    disable_access_log: bool = False
+    disable_http_access_log: bool = False
+    disable_stream_access_log: bool = False
+    log_format: tuple[str, ...] = ()
+    """Literal, variable name, literal, … with names from a closed set; empty: JSON."""
+    stream_log_format: tuple[str, ...] = ()
+    log_escape_json: bool = False
+    """How values are escaped in a format of one's own; nginx's usual way if neither is set."""
+    log_escape_none: bool = False
+    log_unmatched: bool = True
+    """Requests that no rule matches are logged, too."""
+    skip_access_log_urls: tuple[str, ...] = ()
+    """Whole request URIs, as the client sent them, that are not logged; after ``~`` a regular expression."""
     store_bytes: int = 128 * 1024 * 1024
     """Size of the shared dict that holds the entries."""
 

@@ -18,6 +18,7 @@ from tests.dataplane.keeper.conftest import Node, free_port
 from tidegate.dataplane.install import find
 from tidegate.dataplane.journal import Journal
 from tidegate.dataplane.keeper import _adoption, _procfs, _sockets, frames
+from tidegate.dataplane.keeper._access_log import AccessLog
 from tidegate.dataplane.keeper._children import Children
 from tidegate.dataplane.keeper._configuration import from_request
 from tidegate.dataplane.keeper._engine import Engine
@@ -45,7 +46,8 @@ async def test_without_the_old_sockets_a_hand_over_binds_anew(
     state = StateDir(node.state)
     children = Children()
     records = Records(Journal(state.journal), children)
-    keeper = Keeper(Engine(state, Nginx(find().nginx_argv(), state, children, -1), records))
+    nginx = Nginx(find().nginx_argv(), state, children, -1)
+    keeper = Keeper(Engine(state, nginx, records, AccessLog(state, children, -1)))
     await keeper.begin()
     try:
         before = await keeper.status()

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tidegate.dataplane.access_log import NOWHERE, Destination
 from tidegate.dataplane.journal import files
 from tidegate.dataplane.keeper._faults import Malformed
 from tidegate.dataplane.keeper._sockets import Address, Key, normal
@@ -34,6 +35,8 @@ class Configuration(msgspec.Struct, frozen=True):
     """Of nginx.conf."""
     datagrams: tuple[Address, ...] = ()
     """Where datagrams are taken."""
+    access_log: Destination = NOWHERE
+    """Where the writer of the access log writes."""
     instance: int = 0
     """Number of the instance that runs it."""
 
@@ -70,6 +73,7 @@ class _Request(msgspec.Struct):
     listeners: list[Address]
     workers: int
     datagrams: list[Address] = []
+    access_log: Destination = NOWHERE
 
 
 def from_request(header: Mapping[str, Any], payload: bytes) -> Configuration:
@@ -84,7 +88,13 @@ def from_request(header: Mapping[str, Any], payload: bytes) -> Configuration:
     if not listeners or request.workers < 1:
         raise Malformed("configure: there must be a listener and a worker")
     return Configuration(
-        str(request.generation), listeners, request.profiles, request.workers, text, datagrams
+        str(request.generation),
+        listeners,
+        request.profiles,
+        request.workers,
+        text,
+        datagrams,
+        request.access_log,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.dataplane.keeper import _configuration, _log, _procfs, paths
+from tidegate.dataplane.keeper._access_log import AccessLog
 from tidegate.dataplane.keeper._configuration import Configuration
 from tidegate.dataplane.keeper._error_log import says_no
 from tidegate.dataplane.keeper._faults import Down, Fault, Refused
@@ -42,8 +43,9 @@ _LAST_SECONDS = 5.0
 class Engine:
     """nginx, as the rest of the keeper sees it."""
 
-    def __init__(self, state: paths.StateDir, nginx: Nginx, records: Records) -> None:
+    def __init__(self, state: paths.StateDir, nginx: Nginx, records: Records, access_log: AccessLog) -> None:
         """Begin without an nginx."""
+        self.access_log = access_log
         self.state = state
         self.nginx = nginx
         self.records = records
@@ -84,6 +86,7 @@ class Engine:
         async with self.changing:
             if self.ending:
                 raise Fault("nginx is being ended")
+            self.access_log.prepare(wanted.access_log)
             if self.running is None or self.configuration is None:
                 await self.start(wanted)
                 return How.STARTED
@@ -145,6 +148,7 @@ class Engine:
 
     async def _launch(self, wanted: Configuration) -> Instance:
         """Start an nginx beside whatever runs; hold `hold`. Raises `Fault`."""
+        self.access_log.prepare(wanted.access_log)
         began = asyncio.get_running_loop().time()
         _make_log_folders(wanted)
         number, folder = self.nginx.new_folder(wanted.text)
@@ -173,6 +177,7 @@ class Engine:
 
     def _keep(self, configuration: Configuration, instance: Instance) -> None:
         configuration = msgspec.structs.replace(configuration, instance=instance.number)
+        self.access_log.want(configuration.access_log)
         if configuration == self.configuration:
             return
         self.configuration = configuration

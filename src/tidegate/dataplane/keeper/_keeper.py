@@ -49,6 +49,8 @@ class Keeper:
     async def begin(self) -> None:
         """Adopt the nginx that runs, or see to it that one is started; go on by itself from then on."""
         adopted = _finding.adopt(self.engine)
+        if self.engine.configuration is not None:
+            self.engine.access_log.want(self.engine.configuration.access_log)
         if self.engine.running is not None:
             await self.pushes.compare()
         self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._supervise())]
@@ -170,6 +172,7 @@ class Keeper:
             try:
                 if self.engine.running is not None:
                     self.engine.running.look_at_workers()
+                self.engine.access_log.tick()
                 self.engine.retired.tick()
                 await self.engine.records.tick()
                 await self.pushes.tick()

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tidegate.dataplane.journal import Journal
 from tidegate.dataplane.keeper import _log
+from tidegate.dataplane.keeper._access_log import AccessLog
 from tidegate.dataplane.keeper._children import Children
 from tidegate.dataplane.keeper._engine import Engine
 from tidegate.dataplane.keeper._keeper import Keeper
@@ -164,7 +165,8 @@ async def _serve(
     children = Children()
     journal = Journal(state.journal)
     _log.info("the keeper begins", pid=os.getpid(), version=journal.version, cut=journal.cut)
-    engine = Engine(state, Nginx(argv, state, children, stdout), Records(journal, children))
+    access_log = AccessLog(state, children, stdout)
+    engine = Engine(state, Nginx(argv, state, children, stdout), Records(journal, children), access_log)
     keeper = Keeper(engine)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, keeper.terminate, grace)

@@ -80,6 +80,7 @@ class KeeperClient:
             "listeners": rendered.listeners,
             "workers": rendered.workers,
             "datagrams": rendered.datagrams,
+            "access_log": msgspec.to_builtins(rendered.access_log),
         }
         reply, _ = await self._ask(header, rendered.text.encode())
         return Configured(reply["generation"], How(reply["how"]))

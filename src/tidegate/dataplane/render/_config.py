@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tidegate.dataplane.access_log import NOWHERE, Destination
 from tidegate.dataplane.install import Installation
 from tidegate.dataplane.render import (
+    _access_log,
     _backend_tls,
     _forwarding,
     _profiles,
@@ -22,13 +24,6 @@ from tidegate.model import NodeSettings, Profile, ServerProfile
 
 LUA_FOLDER = Path(__file__).parents[1] / "lua"
 """Holds the package ``tidegate`` of the Lua side."""
-
-_LOG_FORMAT = (
-    '{"time":"$time_iso8601","msec":$msec,"pid":$pid,"request_id":"$tg_request_id","client":"@CLIENT@",'
-    '"method":"$request_method","host":"$host","uri":"$request_uri","protocol":"$server_protocol","status":$status,'
-    '"bytes":$bytes_sent,"request_time":$request_time,"route":"$tg_route","upstream":"$upstream_addr",'
-    '"upstream_status":"$upstream_status","upstream_time":"$upstream_response_time"}'
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +42,8 @@ class Rendered:
     """Texts that nginx reads from files beside its configuration (``write_files``), by name."""
     datagrams: tuple[tuple[str, int], ...] = ()
     """Address and port of every UDP socket."""
+    access_log: Destination = NOWHERE
+    """Where the keeper's writer of the access log writes."""
 
 
 def render(
@@ -77,6 +74,7 @@ def render(
         node.workers,
         files=_backend_tls.files(every),
         datagrams=_everywhere(node, _ports(node, "udp")),
+        access_log=_access_log.destination(node),
     )
 
 
@@ -130,6 +128,7 @@ def _init(
             secured = {{ {_table(secured)} }},
             scripts = {{ {_table(scripts)} }},
             streams = {str(_streams.is_used(node)).lower()},
+            log = {_access_log.lua(node)},
             stapling = {str(node.ocsp_stapling).lower()},
             servers = {_tls.known_servers(servers)},
         }}
@@ -199,11 +198,7 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
 
 def _log(node: NodeSettings) -> Iterator[str]:
     yield "uninitialized_variable_warn off;  # see @variables"
-    if node.access_log == "off":
-        yield "access_log off;"
-    else:
-        yield f"log_format tidegate escape=json '{_LOG_FORMAT.replace('@CLIENT@', _forwarding.client(node))}';"
-        yield f"access_log {node.access_log} tidegate;"
+    yield from _access_log.http_lines(node)
 
 
 def _clients(node: NodeSettings) -> Iterator[str]:

@@ -22,6 +22,7 @@ _RETRY_AFTER = 5
 """Seconds; about what a readiness probe takes to notice."""
 
 _VARIABLES = (
+    "silent", "why", "namespace", "ingress", "service", "service_port", "path",
     "jump_on", "location", "backend", "code", "script", "fresh_id", "ssl_certificate", "ssl_key", "ssl_name"
 )  # fmt: skip
 """What the Lua side says to nginx, each with ``$tg_`` before it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from tidegate.dataplane.render import _access_log
 from tidegate.dataplane.render._servers import listen
 from tidegate.model import NodeSettings, StreamPort
 
@@ -23,12 +24,6 @@ _PLACEHOLDER: Final = "server 0.0.0.1:1 max_fails=61713 fail_timeout=61713s down
 _ZONE_BYTES: Final = 8 * 1024 * 1024
 _ZONE_BYTES_EACH: Final = 128 * 1024
 """An endpoint takes 512 bytes. Memory that is not used is not taken."""
-
-_LOG_FORMAT: Final = (
-    '{"time":"$time_iso8601","msec":$msec,"pid":$pid,"client":"$remote_addr","protocol":"$protocol",'
-    '"port":"$server_port","host":"$tg_name","status":$status,"sent":$bytes_sent,"received":$bytes_received,'
-    '"session_time":$session_time,"upstream":"$upstream_addr","upstream_connect_time":"$upstream_connect_time"}'
-)
 
 
 def is_used(node: NodeSettings) -> bool:
@@ -49,7 +44,7 @@ def block(node: NodeSettings) -> Iterator[str]:
 def _lines(node: NodeSettings) -> Iterator[str]:
     yield "map_hash_bucket_size 512;"
     yield "map_hash_max_size 65536;"
-    yield from _log(node)
+    yield from _access_log.stream_lines(node)
     yield "tcp_nodelay on;"
     yield f"proxy_connect_timeout {node.connect_timeout}s;"
     yield f"proxy_timeout {node.service_timeout}s;"
@@ -63,16 +58,6 @@ def _lines(node: NodeSettings) -> Iterator[str]:
         yield from _port_server(node, port)
     if node.passthrough:
         yield from _passthrough(node, zone)
-
-
-def _log(node: NodeSettings) -> Iterator[str]:
-    if node.access_log == "off":
-        yield "access_log off;"
-        return
-    name = "$ssl_preread_server_name" if node.passthrough else ""
-    yield f"map '' $tg_name {{ default '{name}'; }}"
-    yield f"log_format tidegate escape=json '{_LOG_FORMAT}';"
-    yield f"access_log {node.access_log} tidegate;"
 
 
 def _upstream(port: StreamPort) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from tidegate.guard import names, values
 from tidegate.guard.values import Type
+from tidegate.translate.interpret import log_formats
 from tidegate.translate.interpret.declarations import Key, Risk
 from tidegate.translate.interpret.families import balancing, bodies, errors, retries
 
@@ -374,6 +375,52 @@ KEYS: Final[tuple[Key, ...]] = (
         "Make a request id where the client sent none.",
         node="generate_request_id",
     ),
+    # Access log
+    Key(
+        "access-log-path",
+        log_formats.FILE,
+        None,
+        "File of the access log, in place of --access-log.",
+        node="access_log",
+    ),
+    Key(
+        "access-log-params",
+        log_formats.PARAMS,
+        None,
+        "buffer=SIZE of a worker's buffer (4k to 64k), flush=TIME that a line waits in it (at most 1s).",
+        node="access_log_params",
+    ),
+    _flag("disable-access-log", "No access log.", node="disable_access_log"),
+    _flag("disable-http-access-log", "None of HTTP requests.", node="disable_http_access_log"),
+    _flag("disable-stream-access-log", "None of TCP and UDP connections.", node="disable_stream_access_log"),
+    _flag(
+        "enable-access-log-for-default-backend",
+        "Requests that no rule matches are logged; here they are, if not said otherwise.",
+        node="log_unmatched",
+    ),
+    Key(
+        "skip-access-log-urls",
+        log_formats.URLS,
+        None,
+        "Request URIs that are not logged, as a whole; after ~ a regular expression.",
+        node="skip_access_log_urls",
+    ),
+    Key(
+        "log-format-upstream",
+        log_formats.UPSTREAM_FORMAT,
+        None,
+        "Format of a line, with variables; without it, JSON.",
+        node="log_format",
+    ),
+    Key(
+        "log-format-stream",
+        log_formats.STREAM_FORMAT,
+        None,
+        "Format of a line of a TCP or UDP connection.",
+        node="stream_log_format",
+    ),
+    _flag("log-format-escape-json", "Values in formats are escaped as in JSON.", node="log_escape_json"),
+    _flag("log-format-escape-none", "Values in formats are not escaped at all.", node="log_escape_none"),
     # TLS
     Key("ssl-protocols", values.PROTOCOLS, None, "Protocols on offer.", node="ssl_protocols"),
     Key("ssl-ciphers", values.CIPHERS, None, "Ciphers on offer.", node="ssl_ciphers"),
@@ -446,9 +493,9 @@ ACCEPTED: Final = frozenset({"allow-snippet-annotations", "disable-ipv6", "proxy
 
 NOT_YET: Final = _names(
     """
-    access-log-params access-log-path add-headers allow-backend-server-header brotli-level brotli-min-length brotli-types
-    debug-connections default-type disable-access-log disable-http-access-log disable-ipv6-dns
-    disable-stream-access-log enable-access-log-for-default-backend enable-aio-write
+    add-headers allow-backend-server-header brotli-level brotli-min-length brotli-types
+    debug-connections default-type disable-ipv6-dns
+    enable-aio-write
     enable-auth-access-log enable-brotli enable-multi-accept enable-opentelemetry enable-serial-reloads
     enable-syslog error-log-level error-log-path forwarded-for-proxy-protocol-header geoip2-autoreload-in-minutes
     global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key
@@ -456,15 +503,15 @@ NOT_YET: Final = _names(
     global-auth-signin-redirect-param global-auth-snippet gzip-disable gzip-level gzip-min-length
     gzip-types hide-headers http-access-log-path http-snippet
     http2-max-field-size http2-max-header-size http2-max-requests limit-conn-status-code limit-conn-zone-variable
-    limit-rate limit-rate-after limit-req-status-code location-snippet log-format-escape-json
-    log-format-escape-none log-format-stream log-format-upstream lua-shared-dicts main-snippet map-hash-bucket-size
+    limit-rate limit-rate-after limit-req-status-code location-snippet
+    lua-shared-dicts main-snippet map-hash-bucket-size
     max-worker-open-files modsecurity-snippet nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist no-auth-locations
     opentelemetry-config opentelemetry-operation-name opentelemetry-trust-incoming-span otel-max-export-batch-size
     otel-max-queuesize otel-sampler otel-sampler-parent-based otel-sampler-ratio otel-schedule-delay-millis
     otel-service-name otlp-collector-host otlp-collector-port
     proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
     proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
-    reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet skip-access-log-urls
+    reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet
     stream-access-log-path
     stream-snippet syslog-host syslog-port use-geoip2 use-gzip variables-hash-bucket-size variables-hash-max-size
     worker-cpu-affinity

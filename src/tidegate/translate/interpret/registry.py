@@ -20,6 +20,7 @@ from tidegate.translate.interpret.families import (
     client_tls,
     errors,
     https,
+    logs,
     passthrough,
     protocols,
     redirects,
@@ -46,6 +47,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *errors.ANNOTATIONS,
     *canaries.ANNOTATIONS,
     *client_tls.ANNOTATIONS,
+    *logs.ANNOTATIONS,
 )
 """All declared annotations, family by family."""
 

@@ -29,15 +29,35 @@ local LATE = {
 
 local conf = require "tidegate.settings"
 
-local ipairs = ipairs
+local ipairs, pairs, match = ipairs, pairs, string.match
 
 local _M = {}
 
 
+-- What each feature is called in the access log: the name of its file.
+local function name_all()
+    local names = {}
+    for path, module in pairs(package.loaded) do
+        local name = match(path, "^tidegate%.features%.(.+)$")
+        if name then
+            names[module] = name
+        end
+    end
+    return names
+end
+
+
+local NAMES = name_all()
+
+
 local function collect(modules, get, plan, entry)
-    local steps = {}
+    local steps = { names = {} }
     for _, feature in ipairs(modules) do
-        steps[#steps + 1] = feature.prepare(get, plan, entry)
+        local step = feature.prepare(get, plan, entry)
+        if step then
+            steps[#steps + 1] = step
+            steps.names[#steps] = NAMES[feature]
+        end
     end
     return steps
 end

@@ -58,7 +58,7 @@ function _M.master(given)
     tidegate_hop = require("tidegate.hop").run
     tidegate_client = require("tidegate.client").find
     tidegate_no_page = require("tidegate.errors").without_page
-    tidegate_log = require("tidegate.counters").log
+    tidegate_log = require("tidegate.access_log").around(require("tidegate.counters").log)
     tidegate_certificate = require("tidegate.tls").run
     tidegate_client_hello = require("tidegate.client_tls").client_hello
     tidegate_client_refused = require("tidegate.client_tls").refused
@@ -71,6 +71,7 @@ local function tick(premature)
     local counters = require "tidegate.counters"
     local node = require "tidegate.node"
     counters.flush()
+    require("tidegate.access_log").tell()
     if premature then
         require("tidegate.endpoints.prober").leave()
         if conf.streams then
@@ -95,6 +96,7 @@ function _M.worker()
     collectgarbage("setpause", GC_PAUSE)
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
     require("tidegate.request_id").seed()
+    require("tidegate.access_log").begin()
     require("tidegate.node").report()
     local entries = require "tidegate.entries"
     entries.follow()

@@ -83,6 +83,7 @@ local function run(steps, host, is_tls)
     for i = 1, #steps do
         local location = steps[i](host, is_tls)
         if location then
+            var.tg_why = steps.names[i]     -- for the access log
             return location
         end
     end

@@ -125,7 +125,7 @@ end
 entries.on_change("r", function(id)
     local route = routes[id]
     if route then
-        route.epoch = 0
+        route.epoch, route.named = 0, nil
     end
 end)
 

@@ -16,6 +16,7 @@ local _M = {
     makes_request_ids = true,   -- for requests that bring none
     timeouts = { connect = 5, send = 60, read = 60 },   -- seconds, as nginx.conf has them
     streams = false,        -- there is a stream block: TCP and UDP services, or passed-through TLS
+    log = {},               -- of the access log: is it on, is it piped, are there URLs to skip, …
     pools = { connections = 320, idle = 60, requests = 10000, life = 3600 },    -- kept connections to a backend; seconds
     stream_timeout = 3600,  -- seconds, for sending and reading where a request streams
     tries_once = {},        -- location profile ids with which a request that a backend got is never sent again
