@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import random
 import signal
 import socket
 import threading
@@ -12,13 +14,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
+import grpc
 import pytest
 
-from harness import http, waiting
+from harness import http, keeper, waiting
 from harness.backends import Backend as Server
 from harness.backends import Backends
 from harness.dataplane import DataPlane, settings, simple
+from harness.gateway import Gateway
+from harness.manifests import path, rule
+from harness.services import Services
 from tidegate.model import Affinity, Backend, Endpoint, Entry, HealthCheck
+from tidegate.translate.interpret.declarations import OWN_PREFIX
 
 HOST = "health.example"
 ID = "ns/web/80"
@@ -286,6 +293,46 @@ def test_if_most_endpoints_fail_their_checks_the_checks_are_doubted(pool: Backen
             assert passed_over(plane) == set()
 
 
+class GrpcHealth:
+    """A gRPC server with the health service; `status` is what it answers about the service `shop`."""
+
+    def __init__(self) -> None:
+        self.status = 1
+        self.asked: list[bytes] = []
+        self._server = grpc.server(ThreadPoolExecutor(2))
+        check = grpc.unary_unary_rpc_method_handler(self._check)
+        handler = grpc.method_handlers_generic_handler("grpc.health.v1.Health", {"Check": check})
+        self._server.add_generic_rpc_handlers((handler,))
+        self.endpoint = ("127.0.0.1", self._server.add_insecure_port("127.0.0.1:0"))
+
+    def _check(self, message: bytes, _context: grpc.ServicerContext) -> bytes:
+        self.asked.append(message)
+        return bytes([8, self.status]) if self.status else b""
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop(None)
+
+
+def test_grpc_servers_are_asked_by_the_health_protocol() -> None:
+    """One that does not serve is passed over; what it is asked is the message of the protocol."""
+    check = HealthCheck(kind="grpc", service="shop", interval=1, timeout=1, rise=1, fall=1)
+    with GrpcHealth() as one, GrpcHealth() as two:
+        with DataPlane(world(one.endpoint, two.endpoint, check=check), workers=2) as plane:
+            waiting.until(lambda: one.asked and two.asked, 10, why="checks")
+            assert passed_over(plane) == set()
+            assert set(one.asked) == {b"\n\x04shop"}
+            two.status = 2
+            waiting.until(lambda: passed_over(plane) == {name(two.endpoint)}, 10, why="NOT_SERVING")
+            state = health(plane)["backends"][ID]["endpoints"][name(two.endpoint)]
+            assert state["check"] == "NOT_SERVING"
+            two.status = 1
+            waiting.until(lambda: passed_over(plane) == set(), 10, why="SERVING")
+
+
 @pytest.mark.parametrize("kind", ["tcp", "grpc"])
 def test_kinds_of_checks(pool: Backends, kind: str) -> None:
     """A listener that speaks no HTTP/2 is good for TCP, and not for gRPC."""
@@ -299,6 +346,22 @@ def test_kinds_of_checks(pool: Backends, kind: str) -> None:
             waiting.until(
                 lambda: set(health(plane)["backends"].get(ID, {}).get("endpoints", {})) == wanted, 10
             )
+
+
+def test_a_check_of_an_endpoint_that_fails_half_of_the_time_changes_little() -> None:
+    """A state lasts as many checks as it takes, and longer each time that it changes soon."""
+    dice = random.Random(7)
+    check = HealthCheck(interval=1, timeout=1, rise=1, fall=1)
+    with Fickle() as fine, Fickle() as bad, Fickle() as other:
+        with DataPlane(world(fine.endpoint, bad.endpoint, other.endpoint, check=check), workers=2) as plane:
+            begin = time.monotonic()
+            while time.monotonic() < begin + 4:
+                bad.status = dice.choice(["200 OK", "500 Internal Server Error"])
+                time.sleep(0.25)
+            counts = health(plane)["counts"]
+            changes = counts.get("checks_down", 0) + counts.get("checks_up", 0)
+            assert 0 < changes <= len(bad.asked) / 2 + 1
+            assert set(statuses(plane, 12)) <= {200, 500}
 
 
 def test_checks_go_on_when_the_worker_that_makes_them_is_killed() -> None:
@@ -320,3 +383,38 @@ def test_checks_follow_the_endpoints_and_end_with_the_annotation() -> None:
         asked = len(one.asked), len(two.asked)
         time.sleep(1.5)
         assert (len(one.asked), len(two.asked)) == asked
+
+
+def test_checks_by_annotation_and_what_the_commands_and_metrics_say_of_them(
+    gateway: Gateway, services: Services, host: str
+) -> None:
+    """From the manifest to the answer of `tidegate backends`, without a reload."""
+    reloads = gateway.reloads
+    instances = services.start("shop", 3)
+    annotations = {
+        f"{OWN_PREFIX}health-check": "http",
+        f"{OWN_PREFIX}health-check-path": "/ready?status=200",
+        f"{OWN_PREFIX}health-check-interval": "1",
+        f"{OWN_PREFIX}health-check-fall": "1",
+    }
+    ingress = services.ingress("shop", rule(host, path("/", "shop")), annotations=annotations)
+    gateway.apply(*services.of("shop", instances), ingress)
+    instances[1].refuse()
+    backend = f"{services.namespace}/shop/80"
+    bad = f"{instances[1].address}:{instances[1].port}"
+
+    def told() -> Any:
+        payload = keeper.ask(gateway.state_dir / "keeper.sock", "health")[1]
+        return json.loads(payload)["backends"].get(backend, {"endpoints": {}})["endpoints"].get(bad, {})
+
+    waiting.until(lambda: told().get("check") == "connection refused", 10, why="failing check")
+    (found,) = json.loads(gateway.run("backends", backend, "--output", "json").stdout)["backends"]
+    assert found["health"]["endpoints"][bad]["passed_over"] is True
+    shown = gateway.run("backends", backend).stdout
+    assert "checked by http" in shown
+    assert "fails" in shown
+    assert gateway.metrics()["tidegate_backends_in_panic"] == 0
+    assert {gateway.get(host).status for _ in range(10)} == {200}
+    instances[1].accept()
+    waiting.until(lambda: told() == {}, 10, why="passing checks")
+    assert gateway.reloads == reloads

@@ -13,6 +13,7 @@ from tidegate.model import Backend, Bucket, Entry, Host, Route, decode
 from tidegate.translate import Options, Translator
 
 PREFIX = "nginx.ingress.kubernetes.io/"
+OWN_PREFIX = "tidegate.io/"
 FOLDER = Options(folder=True, watch_without_class=True)
 
 Fact = tuple[Ref, Resource | None]
@@ -51,9 +52,12 @@ def ingress(
     created: str | None = None,
     **spec: Any,
 ) -> tuple[Ref, Resource]:
-    """Make an Ingress; annotations without the prefix, ``created`` as a year or a time."""
+    """Make an Ingress; annotations without the prefix (but for our own), ``created`` as a year or a time."""
     metadata: dict[str, Any] = {
-        "annotations": {PREFIX + key: value for key, value in (annotations or {}).items()}
+        "annotations": {
+            key if key.startswith(OWN_PREFIX) else PREFIX + key: value
+            for key, value in (annotations or {}).items()
+        }
     }
     if created:
         metadata["creationTimestamp"] = f"{created}-01-01T00:00:00Z" if len(created) == 4 else created

@@ -135,6 +135,8 @@ class BackendRow(msgspec.Struct, frozen=True):
     cookie: str
     """Name of the session cookie; empty if there are no sessions."""
     canary: dict[str, object] | None
+    check: str = ""
+    """What is checked, and how often; empty if nothing is."""
 
 
 def backends(entries: Entries) -> Iterator[BackendRow]:
@@ -151,6 +153,7 @@ def backends(entries: Entries) -> Iterator[BackendRow]:
             hash_by=_hash_key(found.hash_by) if found.hash_by and not found.affinity else "",
             cookie=found.affinity.name if found.affinity else "",
             canary=msgspec.to_builtins(found.canary) if found.canary else None,
+            check=_check(found.check) if found.check else "",
         )
     for key in sorted(key for key in entries if key.startswith("p/")):
         target = entries[key]
@@ -164,6 +167,11 @@ def backends(entries: Entries) -> Iterator[BackendRow]:
                 cookie="",
                 canary=None,
             )
+
+
+def _check(check: model.HealthCheck) -> str:
+    what = check.path if check.kind == "http" else check.service
+    return f"checked by {check.kind}{' ' if what else ''}{what} every {check.interval} s"
 
 
 def _hash_key(hash_by: model.HashBy) -> str:

@@ -110,11 +110,18 @@ class Keeper:
 
     async def counters(self) -> bytes:
         """Give nginx's counters as JSON. Raises `Down`."""
+        return await self._ask("/counters")
+
+    async def health(self) -> bytes:
+        """Give what nginx knows against endpoints, as JSON. Raises `Down`."""
+        return await self._ask("/health")
+
+    async def _ask(self, path: str) -> bytes:
         instance = self.engine.running
         if instance is None:
             raise Down("nginx does not run")
         try:
-            return (await instance.push.get("/counters", seconds=_COUNTERS_SECONDS)).body
+            return (await instance.push.get(path, seconds=_COUNTERS_SECONDS)).body
         except Unanswered as e:
             raise Down(f"nginx does not answer: {e}") from e
 

@@ -35,6 +35,7 @@ class Server:
             "dump": self._dump,
             "handover": self._handover,
             "counters": self._counters,
+            "health": self._health,
             "drain": self._drain,
             "stop": self._stop,
         }
@@ -105,6 +106,9 @@ class Server:
 
     async def _counters(self, _header: _Header, _payload: bytes) -> _Reply:
         return {}, await self._keeper.counters()
+
+    async def _health(self, _header: _Header, _payload: bytes) -> _Reply:
+        return {}, await self._keeper.health()
 
     async def _drain(self, header: _Header, _payload: bytes) -> _Reply:
         try:

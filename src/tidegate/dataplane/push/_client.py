@@ -99,6 +99,11 @@ class KeeperClient:
         _, payload = await self._ask({"op": "counters"})
         return msgspec.json.decode(payload, type=dict[str, dict[str, int]])
 
+    async def health(self) -> dict[str, Any]:
+        """Get what nginx knows against endpoints (the inner contract says how)."""
+        _, payload = await self._ask({"op": "health"})
+        return msgspec.json.decode(payload, type=dict[str, Any])
+
     async def drain(self, grace: float) -> None:
         """Let health fail at once and nginx end after `grace` seconds; `Status.master` is 0 once it has."""
         await self._ask({"op": "drain", "grace": grace})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Any, Final
 
 from tidegate.guard.values import Type
+
+OWN_PREFIX: Final = "tidegate.io/"
+"""Of annotations that the predecessor does not have."""
 
 
 class Risk(IntEnum):
@@ -78,6 +81,8 @@ class Annotation:
     """Looked at only if the name itself is absent or empty."""
     otherwise: Any = None
     """The value that an invalid text stands for, where that is not the default."""
+    own: bool = False
+    """It is none of the predecessor's: its prefix is ``OWN_PREFIX``, whatever ``--annotations-prefix`` says."""
 
 
 @dataclass(frozen=True, slots=True)

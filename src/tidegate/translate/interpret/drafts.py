@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from tidegate.kube.objects import Ref
-from tidegate.model import Affinity, Canary, HashBy, Profile, Verify
+from tidegate.model import Affinity, Canary, HashBy, HealthCheck, Profile, Verify
 
 
 class Balancing(msgspec.Struct, frozen=True):
@@ -18,6 +18,9 @@ class Balancing(msgspec.Struct, frozen=True):
     """Empty: as the ConfigMap says."""
     hash_by: HashBy | None = None
     affinity: Affinity | None = None
+    check: HealthCheck | None = None
+    protocol: str = ""
+    """That the Ingress says its backends speak; only beside ``check``."""
 
 
 NO_BALANCING: Final = Balancing()

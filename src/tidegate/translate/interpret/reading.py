@@ -8,7 +8,7 @@ from tidegate.findings import Effect
 from tidegate.guard import Unacceptable
 from tidegate.translate._options import Options
 from tidegate.translate.interpret import known, registry
-from tidegate.translate.interpret.declarations import Annotation, Data, InProfile, Invalid
+from tidegate.translate.interpret.declarations import OWN_PREFIX, Annotation, Data, InProfile, Invalid
 from tidegate.translate.interpret.drafts import Draft
 from tidegate.translate.interpret.faults import Faults
 from tidegate.translate.interpret.policies import Policy
@@ -45,7 +45,9 @@ class _Reader:
 
     def read(self) -> Draft:
         for written, text in self._annotations.items():
-            if written.startswith(self._prefix):
+            if written.startswith(OWN_PREFIX):
+                self._take_own(written, written.removeprefix(OWN_PREFIX), text)
+            elif written.startswith(self._prefix):
                 self._take(written, written.removeprefix(self._prefix), text)
             elif written.startswith(_DEFAULT_PREFIX + "/"):
                 accepted = f"the prefix {self._prefix}"
@@ -56,12 +58,27 @@ class _Reader:
             complete(self._draft, self._problem)
         return self._draft
 
-    def _take(self, written: str, name: str, text: str) -> None:
+    def _take_own(self, written: str, name: str, text: str) -> None:
+        if name not in registry.OWN_BY_NAME and self._prefix == OWN_PREFIX:
+            self._take(written, name, text)
+            return
+        self._check_words(written, text)
+        if not text.strip():
+            return
+        if declared := registry.OWN_BY_NAME.get(name):
+            self._declared(declared, written, text)
+        else:
+            self._no_such(registry.nearest_own(name), OWN_PREFIX, written, text)
+
+    def _check_words(self, written: str, text: str) -> None:
         if any(word in text for word in self._policy.forbidden_words):
             self._faults.add(
                 Effect.REFUSED, "ForbiddenWord", field_of(written), text,
                 "a value without any word of annotation-value-word-blocklist",
             )  # fmt: skip
+
+    def _take(self, written: str, name: str, text: str) -> None:
+        self._check_words(written, text)
         if not text.strip():
             # Empty is as good as absent, whatever the type.
             return
@@ -147,8 +164,10 @@ class _Reader:
         if name in known.GONE:
             self._ignored(written, text, "AnnotationGone", "no such annotation", "It was given up long ago.")
             return
-        near = registry.nearest(name)
-        accepted = f"{self._prefix}{near}" if near else "an annotation of the reference"
+        self._no_such(registry.nearest(name), self._prefix, written, text)
+
+    def _no_such(self, near: str, prefix: str, written: str, text: str) -> None:
+        accepted = f"{prefix}{near}" if near else "an annotation of the reference"
         self._faults.add(
             Effect.WARNING,
             "UnknownAnnotation",
@@ -159,7 +178,7 @@ class _Reader:
         )
 
     def _problem(self, name: str, accepted: str, message: str) -> None:
-        written = self._prefix + name
+        written = (OWN_PREFIX if name in registry.OWN_BY_NAME else self._prefix) + name
         self._ignored(written, self._annotations.get(written, ""), "NoEffect", accepted, message)
 
     def _ignored(self, written: str, text: str, kind: str, accepted: str, message: str) -> None:

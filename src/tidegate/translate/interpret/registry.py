@@ -19,6 +19,7 @@ from tidegate.translate.interpret.families import (
     canaries,
     client_tls,
     errors,
+    health,
     https,
     logs,
     passthrough,
@@ -51,6 +52,9 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
 )
 """All declared annotations, family by family."""
 
+OWN: Final[tuple[Annotation, ...]] = (*health.ANNOTATIONS,)
+"""Those that the predecessor does not have."""
+
 COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None], ...]] = (
     redirects.complete,
     rewrites.complete,
@@ -59,6 +63,7 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
     bodies.complete,
     answers.complete,
     balancing.complete,
+    health.complete,
     passthrough.complete,
     canaries.complete,
     errors.complete,
@@ -67,6 +72,9 @@ COMPLETIONS: Final[tuple[Callable[[Draft, Callable[[str, str, str], None]], None
 
 BY_NAME: Final = {annotation.name: annotation for annotation in ANNOTATIONS}
 """Declarations by name, aliases left out."""
+
+OWN_BY_NAME: Final = {annotation.name: annotation for annotation in OWN}
+"""Our own declarations by name."""
 
 CANONICAL: Final = {alias: annotation.name for annotation in ANNOTATIONS for alias in annotation.aliases}
 """Names by alias."""
@@ -113,5 +121,14 @@ def unsupported() -> frozenset[str]:
 @functools.lru_cache(maxsize=1024)
 def nearest(name: str) -> str:
     """Give the known annotation whose name is most like this one, or an empty text."""
-    candidates = sorted(known.all_names())
+    return _nearest(name, sorted(known.all_names()))
+
+
+@functools.lru_cache(maxsize=1024)
+def nearest_own(name: str) -> str:
+    """Give the annotation of our own whose name is most like this one, or an empty text."""
+    return _nearest(name, sorted(OWN_BY_NAME))
+
+
+def _nearest(name: str, candidates: list[str]) -> str:
     return next(iter(difflib.get_close_matches(name, candidates, n=1, cutoff=0.75)), "")

@@ -13,7 +13,7 @@ from tidegate.translate.interpret import endpoints
 from tidegate.translate.interpret.contributions import Claim
 from tidegate.translate.interpret.drafts import NO_BALANCING
 from tidegate.translate.interpret.endpoints import Resolved
-from tidegate.translate.interpret.families import templates
+from tidegate.translate.interpret.families import health, templates
 from tidegate.translate.interpret.families.errors import ANY_PORT
 from tidegate.translate.interpret.faults import cut
 from tidegate.translate.merge.backends import BackendState
@@ -34,6 +34,7 @@ def _backend(state: BackendState, found: Resolved, canary: Canary | None) -> Bac
         _filled_in(balancing.hash_by, state),
         balancing.affinity,
         canary,
+        health.of_backend(balancing, found.protocol),
     )
 
 

@@ -85,6 +85,8 @@ function _M.metrics()
         { "tidegate_version_in_force", "Version of the configuration in force.", store.version() },
         { "tidegate_store_capacity_bytes", "Size of the store of entries.", capacity },
         { "tidegate_store_free_bytes", "Bytes of free pages in the store of entries.", free },
+        { "tidegate_backends_in_panic", "Backends with more than half of their endpoints out.",
+          require("tidegate.endpoints.report").in_panic() },
         { "tidegate_ready", "1 once the first complete configuration is in force.",
           entries.ready and 1 or 0 },
     } do

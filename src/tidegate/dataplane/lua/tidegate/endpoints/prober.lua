@@ -16,12 +16,14 @@ local states = require "tidegate.endpoints.states"
 local dict = ngx.shared.tidegate_health
 local now, random, spawn = ngx.now, math.random, ngx.thread.spawn
 local floor, max, min = math.floor, math.max, math.min
+local match = string.match
 local CHECK, TRAFFIC = states.CHECK, states.TRAFFIC
 
 local LEASE = 3                 -- seconds
 local STEP = 0.1
 local ROUND = 1
 local MOST = 256                -- connections at once
+local SHARE = 64                -- of those, for the checks of one namespace: slow ones hold up nobody else's
 local CHANGES = 100             -- backends read in one step
 local MOST_DAMP = 8
 local OFTEN = 10                -- intervals: a state that lasted less is said to change often
@@ -32,7 +34,7 @@ local _M = {}
 local leads = false
 local plans = {}                -- id of a backend -> { name -> probe }
 local wheel, last_slot = {}, nil
-local under_way = 0
+local under_way, by_namespace = 0, {}
 local seen_changes = -1
 local next_round = 0
 local has_trouble = false
@@ -116,6 +118,7 @@ end
 local function run(probe)
     local done, good, why = pcall(checks.run, probe.check, probe.host, probe.port, probe.name)
     under_way = under_way - 1
+    by_namespace[probe.namespace] = by_namespace[probe.namespace] - 1
     if not done then
         ngx.log(ngx.ERR, "check of ", probe.name, ": ", good)
         good = nil
@@ -129,10 +132,13 @@ end
 local function start(probe)
     if probe.gone then
         return
-    elseif under_way >= MOST then
+    end
+    local namespace = probe.namespace
+    if under_way >= MOST or (by_namespace[namespace] or 0) >= SHARE then
         return at(now() + STEP, probe)
     end
     under_way = under_way + 1
+    by_namespace[namespace] = (by_namespace[namespace] or 0) + 1
     at(now() + probe.check.interval * (0.9 + 0.2 * random()), probe)
     spawn(run, probe)
 end
@@ -143,6 +149,7 @@ local function probe_of(id, name, check)
     local known = states.get(CHECK, id, name)
     local probe = {
         id = id, name = name, host = host, port = port, check = check, passes = 0, fails = 0,
+        namespace = match(id, "^[^/]*"),
         bad = known ~= nil, turned = known and known.since, why = known and known.why,
     }
     at(now() + random() * check.interval, probe)

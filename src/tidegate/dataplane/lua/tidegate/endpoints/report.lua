@@ -56,4 +56,10 @@ function _M.all()
 end
 
 
+-- How many backends are in panic.
+function _M.in_panic()
+    return _M.all().panic
+end
+
+
 return _M
