@@ -320,17 +320,20 @@ class GrpcHealth:
 def test_grpc_servers_are_asked_by_the_health_protocol() -> None:
     """One that does not serve is passed over; what it is asked is the message of the protocol."""
     check = HealthCheck(kind="grpc", service="shop", interval=1, timeout=1, rise=1, fall=1)
-    with GrpcHealth() as one, GrpcHealth() as two:
-        with DataPlane(world(one.endpoint, two.endpoint, check=check), workers=2) as plane:
-            waiting.until(lambda: one.asked and two.asked, 10, why="checks")
-            assert passed_over(plane) == set()
-            assert set(one.asked) == {b"\n\x04shop"}
-            two.status = 2
-            waiting.until(lambda: passed_over(plane) == {name(two.endpoint)}, 10, why="NOT_SERVING")
-            state = health(plane)["backends"][ID]["endpoints"][name(two.endpoint)]
-            assert state["check"] == "NOT_SERVING"
-            two.status = 1
-            waiting.until(lambda: passed_over(plane) == set(), 10, why="SERVING")
+    with (
+        GrpcHealth() as one,
+        GrpcHealth() as two,
+        DataPlane(world(one.endpoint, two.endpoint, check=check), workers=2) as plane,
+    ):
+        waiting.until(lambda: one.asked and two.asked, 10, why="checks")
+        assert passed_over(plane) == set()
+        assert set(one.asked) == {b"\n\x04shop"}
+        two.status = 2
+        waiting.until(lambda: passed_over(plane) == {name(two.endpoint)}, 10, why="NOT_SERVING")
+        state = health(plane)["backends"][ID]["endpoints"][name(two.endpoint)]
+        assert state["check"] == "NOT_SERVING"
+        two.status = 1
+        waiting.until(lambda: passed_over(plane) == set(), 10, why="SERVING")
 
 
 @pytest.mark.parametrize("kind", ["tcp", "grpc"])
@@ -352,16 +355,20 @@ def test_a_check_of_an_endpoint_that_fails_half_of_the_time_changes_little() -> 
     """A state lasts as many checks as it takes, and longer each time that it changes soon."""
     dice = random.Random(7)
     check = HealthCheck(interval=1, timeout=1, rise=1, fall=1)
-    with Fickle() as fine, Fickle() as bad, Fickle() as other:
-        with DataPlane(world(fine.endpoint, bad.endpoint, other.endpoint, check=check), workers=2) as plane:
-            begin = time.monotonic()
-            while time.monotonic() < begin + 4:
-                bad.status = dice.choice(["200 OK", "500 Internal Server Error"])
-                time.sleep(0.25)
-            counts = health(plane)["counts"]
-            changes = counts.get("checks_down", 0) + counts.get("checks_up", 0)
-            assert 0 < changes <= len(bad.asked) / 2 + 1
-            assert set(statuses(plane, 12)) <= {200, 500}
+    with (
+        Fickle() as fine,
+        Fickle() as bad,
+        Fickle() as other,
+        DataPlane(world(fine.endpoint, bad.endpoint, other.endpoint, check=check), workers=2) as plane,
+    ):
+        begin = time.monotonic()
+        while time.monotonic() < begin + 4:
+            bad.status = dice.choice(["200 OK", "500 Internal Server Error"])
+            time.sleep(0.25)
+        counts = health(plane)["counts"]
+        changes = counts.get("checks_down", 0) + counts.get("checks_up", 0)
+        assert 0 < changes <= len(bad.asked) / 2 + 1
+        assert set(statuses(plane, 12)) <= {200, 500}
 
 
 def test_checks_go_on_when_the_worker_that_makes_them_is_killed() -> None:
