@@ -11,6 +11,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 
 @functools.cache
@@ -30,6 +31,14 @@ def json(value: object) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """Print rows under their columns, or what to say if there are none."""
+    from rich.text import Text
+
+    made = grid(columns, rows, title)
+    show(made if made.row_count else Text(empty))
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
+    """Lay rows out under their columns."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -37,7 +46,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     made = Table(*columns, title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    show(made if made.row_count else Text(empty))
+    return made
 
 
 def show(what: RenderableType) -> None:
