@@ -5,7 +5,7 @@
 
 python := .venv/bin/python
 
-.PHONY: help setup demo test check format bench cluster lock go-tools clean
+.PHONY: help setup demo test check format bench faults cluster lock go-tools clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z%-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-11s %s\n", $$1, $$2 }'
@@ -28,6 +28,9 @@ format: setup ## put all Python files into the one format, and mend what can be 
 
 bench: setup ## run the benchmarks of the main job
 	@$(python) -m bench
+
+faults: setup ## kill each process again and again under load, and account for every request
+	@$(python) -m bench resilience
 
 bench-%: setup ## run one benchmark, as in `make bench-loss`, or all: `make bench-all`
 	@$(python) -m bench $*
