@@ -189,12 +189,14 @@ def _losses(kind: type[Peer], job: Job, size: Size, told: Told) -> Iterator[Row]
                 else:
                     peer.add(f"edit{number}", first)
                 time.sleep(0.1)
+        peer.wait(f"edit{(size.edits - 1) // 2 * 2}", second if size.edits % 2 == 0 else first)
         yield _lost(f"{kind.title}: lost in {size.edits} route edits, ten a second", ledger.outcomes)
         with _clients(peer, job) as ledger:
             for number in range(size.restarts):
                 told(f"{kind.title}: restart {number + 1} of {size.restarts}")
                 peer.restart()
                 time.sleep(0.5)
+        peer.wait(HOT, first)
         yield _lost(f"{kind.title}: lost in {size.restarts} restarts", ledger.outcomes)
 
 

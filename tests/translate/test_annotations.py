@@ -64,6 +64,9 @@ DATA: list[tuple[dict[str, str], dict[str, Any]]] = [
     ({"proxy-read-timeout": ""}, {}),
     ({"permanent-redirect": "  "}, {}),
     ({"fastcgi-index": "index.php"}, {"script_index": "index.php"}),
+    ({"enable-opentelemetry": "true"}, {"opentelemetry": True}),
+    ({"opentelemetry-trust-incoming-span": "false"}, {"opentelemetry_trust": False}),
+    ({"opentelemetry-operation-name": "shop_front"}, {"opentelemetry_name": "shop_front"}),
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ import structlog
 from tidegate.app import _memory
 from tidegate.app._quarantine import Quarantine
 from tidegate.app._taken_ports import TakenPorts
-from tidegate.dataplane import render
+from tidegate.dataplane import render, tracing
 from tidegate.dataplane.delta import Queue, Reloads, trials
 from tidegate.dataplane.install import Installation
 from tidegate.dataplane.push import (
@@ -294,6 +294,7 @@ class Configurer:
         begin = time.monotonic()
         try:
             render.write_files(self._state_dir, {**rendered.files, **self.wanted_documents})
+            tracing.configure(self._state_dir, _collector(node))
         except OSError as error:
             raise KeeperFailed(f"cannot write what nginx reads: {error}") from error
         done = await self._keeper.configure(rendered)
@@ -395,3 +396,11 @@ def _words(profile: Profile | ServerProfile) -> str:
     if isinstance(profile, ServerProfile):
         return f"TLS of host {profile.host}"
     return ", ".join(f"{key}={str(value).partition(chr(10))[0]}" for key, value in profile.values)
+
+
+def _collector(node: NodeSettings) -> tracing.Settings | None:
+    if not node.otlp_host:
+        return None
+    return tracing.Settings(
+        node.otlp_host, node.otlp_port, node.otel_service, node.otel_queue, node.otel_delay, node.otel_batch
+    )

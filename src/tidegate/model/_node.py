@@ -169,3 +169,15 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     hsts_max_age: int = 31536000
     hsts_include_subdomains: bool = True
     hsts_preload: bool = False
+
+    # tracing: of no effect on nginx's configuration, but for whether there is a collector
+    otlp_host: str = ""
+    """Name or address of the collector; empty: nothing is traced."""
+    otlp_port: int = 4318
+    otel_service: str = "nginx"
+    otel_queue: int = 2048
+    """Spans."""
+    otel_delay: int = 5000
+    """Milliseconds."""
+    otel_batch: int = 512
+    """Spans."""

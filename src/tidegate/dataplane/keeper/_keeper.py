@@ -16,6 +16,7 @@ from tidegate.dataplane.keeper._engine import Engine
 from tidegate.dataplane.keeper._faults import Down, Fault
 from tidegate.dataplane.keeper._http import Unanswered
 from tidegate.dataplane.keeper._pushes import Pushes
+from tidegate.dataplane.keeper._tracing import Tracing
 from tidegate.dataplane.keeper.replies import PROTOCOL, How, Status, Store
 
 _TICK_SECONDS = 1.0
@@ -37,6 +38,7 @@ class Keeper:
         """Take the engine; nothing is started yet."""
         self.engine = engine
         self.pushes = Pushes(engine)
+        self.tracing = Tracing(engine.state, engine.nginx.children)
         self.ended = asyncio.Event()
         """Set once nginx has ended because the keeper is to end."""
         self.restarts = 0
@@ -184,6 +186,7 @@ class Keeper:
                 await self.engine.records.tick()
                 await self.pushes.tick()
                 self.engine.nginx.error_log.rotate()
+                self.tracing.tick()
             except OSError as e:
                 _log.warning("housekeeping failed", reason=e)
             except Exception:  # noqa: BLE001 - logged; the keeper goes on

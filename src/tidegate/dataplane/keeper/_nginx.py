@@ -36,7 +36,7 @@ class Nginx:
         """Take the start of its command line, and where what it writes to standard output goes (-1: the error log)."""
         self._argv = tuple(argv)
         self._state = state
-        self._children = children
+        self.children = children
         self._stdout = stdout
         self.error_log = ErrorLog(state.error_log)
 
@@ -81,7 +81,7 @@ class Nginx:
     def _spawn(self, folder: Path, sockets: Sequence[int]) -> Child:
         stderr = self.error_log.open()
         try:
-            return self._children.start(
+            return self.children.start(
                 [*self._argv, *_OPTIONS],
                 stdout=stderr if self._stdout < 0 else self._stdout,
                 stderr=stderr,
@@ -110,7 +110,7 @@ class Nginx:
         shutil.rmtree(folder, ignore_errors=True)
         _make(folder, text)
         try:
-            outcome = await self._children.run(
+            outcome = await self.children.run(
                 [*self._argv, *_OPTIONS, "-t"],
                 seconds=_TEST_SECONDS,
                 cwd=folder,

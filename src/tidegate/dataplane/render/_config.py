@@ -63,7 +63,9 @@ def render(
     every = _profiles.all_profiles(profiles)
     limits = {profile.id: _profiles.body_limit(profile, node) for profile in every}
     body = "\n".join(_lines(node, every, servers, installation, worker_user))
-    generation = hashlib.sha256(body.encode()).hexdigest()[:12]
+    # What is told to the Lua side counts too: some of it stands nowhere else.
+    told = _init(node, "", limits, every, servers)
+    generation = hashlib.sha256((body + told).encode()).hexdigest()[:12]
     text = body.replace(_INIT, _init(node, generation, limits, every, servers)) + "\n"
     ports = (node.http_port, node.https_port, node.status_port, *_ports(node, "tcp"))
     return Rendered(
@@ -130,6 +132,7 @@ def _init(
             streams = {str(_streams.is_used(node)).lower()},
             log = {_access_log.lua(node)},
             stapling = {str(node.ocsp_stapling).lower()},
+            tracing = {str(bool(node.otlp_host)).lower()},
             servers = {_tls.known_servers(servers)},
         }}
     }}"""

@@ -23,7 +23,7 @@ _RETRY_AFTER = 5
 
 _VARIABLES = (
     "silent", "why", "namespace", "ingress", "service", "service_port", "path",
-    "jump_on", "location", "backend", "code", "script", "fresh_id", "ssl_certificate", "ssl_key", "ssl_name"
+    "jump_on", "location", "backend", "code", "script", "fresh_id", "ssl_certificate", "ssl_key", "ssl_name", "trace",
 )  # fmt: skip
 """What the Lua side says to nginx, each with ``$tg_`` before it."""
 

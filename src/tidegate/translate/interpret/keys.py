@@ -8,7 +8,7 @@ from tidegate.guard import names, values
 from tidegate.guard.values import Type
 from tidegate.translate.interpret import log_formats
 from tidegate.translate.interpret.declarations import Key, Risk
-from tidegate.translate.interpret.families import balancing, bodies, errors, retries
+from tidegate.translate.interpret.families import balancing, bodies, errors, retries, tracing
 
 _RISK: Final = values.enum(
     "Low", "Medium", "High", "Critical", ignore_case=True, values={r.name.capitalize(): r for r in Risk}
@@ -480,6 +480,62 @@ KEYS: Final[tuple[Key, ...]] = (
         "Size of TLS writes.",
         node="ssl_buffer_size",
     ),
+    # Tracing
+    _flag(
+        "enable-opentelemetry",
+        "Trace requests, if a collector is named.",
+        default=False,
+        data="opentelemetry",
+    ),
+    _flag(
+        "opentelemetry-trust-incoming-span",
+        "Go on with traces that clients name.",
+        default=True,
+        data="opentelemetry_trust",
+    ),
+    Key(
+        "opentelemetry-operation-name",
+        tracing.NAME,
+        "",
+        "Name of spans of requests.",
+        data="opentelemetry_name",
+    ),
+    Key(
+        "otel-sampler",
+        tracing.SAMPLER,
+        "AlwaysOn",
+        "Which traces that begin here are recorded.",
+        data="otel_sampler",
+    ),
+    Key(
+        "otel-sampler-ratio", tracing.RATIO, 0.01, "Share of them with TraceIdRatioBased.", data="otel_ratio"
+    ),
+    _flag(
+        "otel-sampler-parent-based",
+        "Traces that began elsewhere are recorded if they are there.",
+        default=True,
+        data="otel_parent_based",
+    ),
+    Key("otel-service-name", tracing.NAME, None, "Name under which spans are shown.", node="otel_service"),
+    Key(
+        "otlp-collector-host",
+        tracing.COLLECTOR,
+        None,
+        "Who gets the spans, by OTLP over HTTP.",
+        node="otlp_host",
+    ),
+    Key(
+        "otlp-collector-port",
+        values.integer(1, 65535),
+        None,
+        "Its port; 4317, where collectors speak gRPC, is taken for 4318.",
+        node="otlp_port",
+    ),
+    Key("otel-max-queuesize", _POSITIVE, None, "Spans that may wait; more are dropped.", node="otel_queue"),
+    Key(
+        "otel-schedule-delay-millis", _POSITIVE, None, "Milliseconds between two exports.", node="otel_delay"
+    ),
+    Key("otel-max-export-batch-size", _POSITIVE, None, "Spans of an export.", node="otel_batch"),
 )
 """All keys that have an effect."""
 
@@ -496,7 +552,7 @@ NOT_YET: Final = _names(
     add-headers allow-backend-server-header brotli-level brotli-min-length brotli-types
     debug-connections default-type disable-ipv6-dns
     enable-aio-write
-    enable-auth-access-log enable-brotli enable-multi-accept enable-opentelemetry enable-serial-reloads
+    enable-auth-access-log enable-brotli enable-multi-accept enable-serial-reloads
     enable-syslog error-log-level error-log-path forwarded-for-proxy-protocol-header geoip2-autoreload-in-minutes
     global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key
     global-auth-method global-auth-request-redirect global-auth-response-headers global-auth-signin
@@ -506,10 +562,7 @@ NOT_YET: Final = _names(
     limit-rate limit-rate-after limit-req-status-code location-snippet
     lua-shared-dicts main-snippet map-hash-bucket-size
     max-worker-open-files modsecurity-snippet nginx-status-ipv4-whitelist nginx-status-ipv6-whitelist no-auth-locations
-    opentelemetry-config opentelemetry-operation-name opentelemetry-trust-incoming-span otel-max-export-batch-size
-    otel-max-queuesize otel-sampler otel-sampler-parent-based otel-sampler-ratio otel-schedule-delay-millis
-    otel-service-name otlp-collector-host otlp-collector-port
-    proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
+    opentelemetry-config proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size
     proxy-headers-hash-max-size proxy-protocol-header-timeout proxy-redirect-from proxy-redirect-to proxy-set-headers
     reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet
     stream-access-log-path

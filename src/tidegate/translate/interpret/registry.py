@@ -28,6 +28,7 @@ from tidegate.translate.interpret.families import (
     retries,
     rewrites,
     timeouts,
+    tracing,
     upstreams,
 )
 
@@ -49,6 +50,7 @@ ANNOTATIONS: Final[tuple[Annotation, ...]] = (
     *canaries.ANNOTATIONS,
     *client_tls.ANNOTATIONS,
     *logs.ANNOTATIONS,
+    *tracing.ANNOTATIONS,
 )
 """All declared annotations, family by family."""
 

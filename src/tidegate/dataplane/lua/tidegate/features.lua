@@ -10,6 +10,7 @@
 local https = require "tidegate.features.https"
 
 local EARLY = {
+    require "tidegate.features.tracing",
     require "tidegate.features.deny",
     require "tidegate.features.app_root",
     require "tidegate.features.redirect",

@@ -5,6 +5,8 @@ local entries = require "tidegate.entries"
 local routes = require "tidegate.routes"
 local node = require "tidegate.node"
 local store = require "tidegate.store"
+local conf = require "tidegate.settings"
+local spans = require "tidegate.spans"
 
 local say, exit = ngx.say, ngx.exit
 local ipairs, pairs = ipairs, pairs
@@ -80,6 +82,11 @@ function _M.metrics()
     say "# TYPE nginx_ingress_controller_requests counter"
     for _, series in ipairs(sorted_keys(sums)) do
         say("nginx_ingress_controller_requests{", series, "} ", ("%.0f"):format(sums[series]))
+    end
+    if conf.tracing then
+        say "# HELP tidegate_spans_lost_total Traced requests of which the late exporter was not told."
+        say "# TYPE tidegate_spans_lost_total counter"
+        say("tidegate_spans_lost_total ", ("%.0f"):format(spans.lost()))
     end
     for _, gauge in ipairs {
         { "tidegate_version_in_force", "Version of the configuration in force.", store.version() },

@@ -54,6 +54,15 @@ local function write(at, value)
 end
 
 
+-- A text of `size` random hex digits, 32 at most.
+function _M.fresh(size)
+    for at = 0, size / 2 - 1, 4 do
+        write(at, word())
+    end
+    return ffi.string(id.text, size)
+end
+
+
 -- Give the request an id of its own, in $tg_fresh_id.
 function _M.assign()
     write(0, word())

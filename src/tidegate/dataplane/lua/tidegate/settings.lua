@@ -8,6 +8,7 @@ local _M = {
     secured = {},           -- those of them over TLS -> the identity for which its connections are kept
     servers = {},           -- host -> id of its server profile
     stapling = false,       -- OCSP answers are sent with handshakes
+    tracing = false,        -- there is a collector for spans
     https_port = 443,
     trusts_forwarded = false,   -- X-Forwarded-Proto of trusted peers decides the effective scheme
     is_chained = false,         -- the address comes from the PROXY protocol, then from a header
