@@ -58,10 +58,10 @@ function _M.master(given)
     tidegate_hop = require("tidegate.hop").run
     tidegate_client = require("tidegate.client").find
     tidegate_no_page = require("tidegate.errors").without_page
-    tidegate_log = require("tidegate.access_log").around(require("tidegate.counters").log)
+    local log = require("tidegate.access_log").around(require("tidegate.counters").log)
+    tidegate_log = log
     if given.tracing then
-        local around = require("tidegate.spans").around
-        tidegate_balance, tidegate_log = around(require("tidegate.balancer").run, tidegate_log)
+        tidegate_balance, tidegate_log = require("tidegate.spans").around(require("tidegate.balancer").run, log)
     end
     tidegate_certificate = require("tidegate.tls").run
     tidegate_client_hello = require("tidegate.client_tls").client_hello
