@@ -61,7 +61,8 @@ function _M.master(given)
     local log = require("tidegate.access_log").around(require("tidegate.counters").log)
     tidegate_log = log
     if given.tracing then
-        tidegate_balance, tidegate_log = require("tidegate.spans").around(require("tidegate.balancer").run, log)
+        local spans, balance = require "tidegate.spans", require("tidegate.balancer").run
+        tidegate_balance, tidegate_log = spans.around(balance, log)
     end
     tidegate_certificate = require("tidegate.tls").run
     tidegate_client_hello = require("tidegate.client_tls").client_hello
