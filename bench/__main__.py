@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import (
     _report,
+    access_log,
     balancing,
     errors,
     grpc_cost,
@@ -51,6 +52,7 @@ GROUPS: dict[str, Group] = {
     "resilience": resilience.rows,
     "tls": tls.rows,
     "errors": errors.rows,
+    "access-log": access_log.rows,
     "peers": peers.rows,
 }
 
