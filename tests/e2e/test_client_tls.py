@@ -146,7 +146,10 @@ def test_a_host_is_closed_until_it_is_guarded_and_no_session_outlives_its_policy
         gateway.apply(*services.make("web"), *first, name=name)
         assert ask(gateway, host).status in {400, 403}
         until(gateway, host, 200, revoked)
-        assert [ask(gateway, host, shown).status for shown in (None, other, partner)] == [400, 400, 200]
+        # Workers of the generation before, which know nothing of the policy and let nobody in, may be there a moment longer.
+        waiting.until(
+            lambda: [ask(gateway, host, shown).status for shown in (None, other, partner)] == [400, 400, 200]
+        )
         client = certs.credulous(shows=revoked)
 
         def visit(session: ssl.SSLSession | None = None) -> tuple[int, bool, ssl.SSLSession | None]:
@@ -158,7 +161,7 @@ def test_a_host_is_closed_until_it_is_guarded_and_no_session_outlives_its_policy
         second = guarded(services, host, partners, crl=partners.revocations(revoked))
         gateway.apply(*services.make("web"), *second, name=name)
         until(gateway, host, 400, revoked)
-        assert visit(session)[:2] == (400, False)
+        waiting.until(lambda: visit(session)[:2] == (400, False))
         assert ask(gateway, host, partner).status == 200
 
 
