@@ -63,9 +63,9 @@ def test_booleans_may_be_written_as_in_a_manifest_of_the_predecessor(
 
 
 def test_what_has_no_effect_yet_is_said_once_each(run: Run, chosen: list[Options], tmp_path: Path) -> None:
-    done = run("run", "--manifests", str(tmp_path), "--enable-metrics", "--sync-rate-limit=5")
+    done = run("run", "--manifests", str(tmp_path), "--disable-sync-events", "--sync-rate-limit=5")
     assert done.err.count("accepted, no effect yet") == 2
-    assert "--enable-metrics" in done.err
+    assert "--disable-sync-events" in done.err
     assert "--sync-rate-limit" in done.err
 
 

@@ -11,7 +11,7 @@ import grp
 import os
 import pwd
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -87,6 +87,12 @@ class Configurer:
         self.wanted_servers: Mapping[str, ServerProfile] = {}
         self.wanted_documents: Mapping[str, str] = {}
         self.history: deque[Reload] = deque(maxlen=100)
+        self.done: Counter[tuple[str, str]] = Counter()
+        """Configurations that came into force: how, and ``settings`` or ``profiles``, for whose sake."""
+        self.refusals = 0
+        """Configurations that did not."""
+        self.generation = ""
+        """Of the one in force, as far as this process put it there or found it."""
         self.on_change: Callable[[], None] = lambda: None
         """Called when entries that waited may go."""
 
@@ -109,6 +115,7 @@ class Configurer:
         self._queue.know_profiles(status.profiles)
         if status.generation and memory.generation == status.generation:
             self._node = memory.node
+            self.generation = status.generation
             # Another version of this program may have had values that this one cannot write.
             everyday = frozenset(EVERYDAY_PROFILES)
             known = (p for p in memory.profiles if p in everyday or self._can_be_written(p))
@@ -297,7 +304,12 @@ class Configurer:
             tracing.configure(self._state_dir, _collector(node))
         except OSError as error:
             raise KeeperFailed(f"cannot write what nginx reads: {error}") from error
-        done = await self._keeper.configure(rendered)
+        try:
+            done = await self._keeper.configure(rendered)
+        except KeeperError:
+            self.refusals += 1
+            raise
+        self.generation = rendered.generation
         self._note(node, rendered, done.how, time.monotonic() - begin, missing)
         has_changed, self._node = node != self._node, node
         self._profiles = {p.id: p for p in (*EVERYDAY_PROFILES, *profiles)}
@@ -362,6 +374,7 @@ class Configurer:
         new = tuple(name for name in missing if name in rendered.profiles)
         reload = Reload(time.time(), how, seconds, new, tuple(names), settings=node != self._node)
         self.history.append(reload)
+        self.done[how, "settings" if reload.settings else "profiles"] += 1
         _log.info(
             f"nginx {how}", seconds=round(seconds, 3), profiles=len(new), namespaces=",".join(names) or None
         )

@@ -27,6 +27,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the flags say about objects and about the node."""
     shutdown_grace: float = 0.0
     """Seconds between SIGTERM and the end of nginx; health fails at once."""
+    metrics_exclude: tuple[str, ...] = ()
+    """Names of metrics of requests that are not shown."""
     post_shutdown_grace: float = 0.0
     """Seconds between the end of nginx and the end of this process."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import tidegate
+from tidegate.app import _measuring
 from tidegate.app._control import Answer
 from tidegate.dataplane.delta import Parked
 from tidegate.findings import Finding
@@ -40,11 +41,14 @@ def answers(gateway: Gateway) -> Mapping[str, Answer]:
                 await asyncio.sleep(0)
         return {"findings": found}
 
+    async def tell_metrics() -> dict[str, Any]:
+        return _measuring.answer(gateway)
+
     async def stop() -> dict[str, Any]:
         gateway.stop()
         return {}
 
-    return {"info": tell_info, "findings": tell_findings, "stop": stop}
+    return {"info": tell_info, "findings": tell_findings, "metrics": tell_metrics, "stop": stop}
 
 
 def all_findings(gateway: Gateway) -> Iterator[Finding]:

@@ -79,6 +79,27 @@ class NodeFlags:
     """Of /healthz, /readyz and /metrics."""
     access_log: str = "off"
     """File of the access log, - for standard output, off for none."""
+    metrics: t.Metrics | None = None
+    """How requests are counted: full as ingress-nginx does, compact in a few series a route, off; compact, if not said
+    otherwise, and with --enable-metrics full."""
+    metrics_cells: t.Cells = 65536
+    """Sets of labels that requests are counted for, at most; the rest is counted together."""
+    enable_metrics: bool = False
+    """Requests are counted as ingress-nginx does, unless --metrics says otherwise."""
+    metrics_per_host: bool = True
+    """Metrics of requests tell the host."""
+    metrics_per_undefined_host: bool = False
+    """Accepted; hosts that no object names are always counted, together, as _."""
+    report_status_classes: bool = False
+    """Metrics tell 2xx instead of 200."""
+    time_buckets: t.Numbers = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+    """Buckets of times, in seconds."""
+    length_buckets: t.Numbers = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+    """Buckets of sizes of requests and responses, in bytes."""
+    size_buckets: t.Numbers = (10.0, 100.0, 1000.0, 10000.0, 100000.0, 1000000.0, 10000000.0)
+    """Buckets of the metric bytes_sent."""
+    exclude_socket_metrics: t.Words = ()
+    """Metrics of requests that are not shown, with or without their prefix."""
     store_size: t.Size = 128 * 1024**2
     """Memory of nginx for routes, endpoints and certificates, such as 256m."""
     shutdown_grace_period: t.Seconds = 0
@@ -123,16 +144,8 @@ class LaterFlags:
     sync_period: t.Duration = 0.0
     dynamic_configuration_retries: t.Count = 15
     disable_sync_events: bool = False
-    enable_metrics: bool = False
-    metrics_per_host: bool = True
-    metrics_per_undefined_host: bool = False
-    report_status_classes: bool = False
-    time_buckets: t.Numbers = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-    length_buckets: t.Numbers = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
-    size_buckets: t.Numbers = (10.0, 100.0, 1000.0, 10000.0, 100000.0, 1000000.0, 10000000.0)
     bucket_factor: t.Number = 0.0
     max_buckets: t.Count = 100
-    exclude_socket_metrics: t.Words = ()
     monitor_max_batch_size: t.Count = 10000
     maxmind_license_key: str = ""
     maxmind_mirror: str = ""

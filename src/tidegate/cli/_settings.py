@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,10 @@ from tidegate.model import NodeSettings
 
 _PLAIN: Final = re.compile(r"/[A-Za-z0-9/_.+~@%=,:-]+")
 """Paths that mean in nginx.conf what they mean elsewhere."""
+
+
+_MOST_BUCKETS: Final = 100
+_METRICS_PREFIX: Final = "nginx_ingress_controller_"
 
 
 def translation(flags: ObjectFlags) -> translate.Options:
@@ -54,6 +59,7 @@ def options(node: NodeFlags, objects: ObjectFlags, later: LaterFlags, state_dir:
             translation(objects), node=_node(node, passthrough=objects.enable_ssl_passthrough)
         ),
         shutdown_grace=float(node.shutdown_grace_period),
+        metrics_exclude=_metric_names(node.exclude_socket_metrics),
         post_shutdown_grace=float(node.post_shutdown_grace_period),
     )
 
@@ -97,8 +103,31 @@ def _node(flags: NodeFlags, *, passthrough: bool) -> NodeSettings:
         access_log=_access_log(flags.access_log),
         access_log_pipe=True,
         store_bytes=flags.store_size,
+        metrics=_metrics_mode(flags),
+        metrics_cells=flags.metrics_cells,
+        metrics_per_host=flags.metrics_per_host,
+        metrics_status_classes=flags.report_status_classes,
+        time_buckets=_buckets("--time-buckets", flags.time_buckets),
+        length_buckets=_buckets("--length-buckets", flags.length_buckets),
+        size_buckets=_buckets("--size-buckets", flags.size_buckets),
         workers=default_workers(),
     )
+
+
+def _metrics_mode(flags: NodeFlags) -> str:
+    if flags.metrics is not None:
+        return flags.metrics.value
+    return "full" if flags.enable_metrics else "compact"
+
+
+def _buckets(flag: str, values: tuple[float, ...]) -> tuple[float, ...]:
+    if not values or len(values) > _MOST_BUCKETS or any(b <= a for a, b in pairwise(values)) or values[0] < 0:
+        raise WrongUse(f"{flag} wants 1 to {_MOST_BUCKETS} numbers, each larger than the one before")
+    return values
+
+
+def _metric_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_METRICS_PREFIX + name.removeprefix(_METRICS_PREFIX) for name in names)
 
 
 def _access_log(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -30,6 +31,16 @@ class Output(StrEnum):
     """For people."""
     JSON = "json"
     """For programs."""
+
+
+class Metrics(StrEnum):
+    """How requests are counted."""
+
+    FULL = "full"
+    """As ingress-nginx does."""
+    COMPACT = "compact"
+    """In a few series a route."""
+    OFF = "off"
 
 
 def _flag(parse: Callable[[str], Any], wants: str) -> Parameter:
@@ -87,7 +98,10 @@ def _store_size(text: str) -> int:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    numbers = tuple(float(part) for part in text.split(","))
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(text)
+    return numbers
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -96,6 +110,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 Port = Annotated[int, _flag(_whole(1, 65535), "a port from 1 to 65535")]
 Count = Annotated[int, _flag(_whole(0, 2**31 - 1), "a whole number")]
+Cells = Annotated[int, _flag(_whole(64, 1_000_000), "a whole number from 64 to 1000000")]
 Seconds = Annotated[int, _flag(_whole(0, 10**7), "a whole number of seconds")]
 UpdateInterval = Annotated[int, _flag(_whole(5, 10**7), "a whole number of seconds, at least 5")]
 Duration = Annotated[float, _flag(duration, "a duration such as 30s or 1m30s")]

@@ -60,6 +60,19 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     store_bytes: int = 128 * 1024 * 1024
     """Size of the shared dict that holds the entries."""
 
+    # metrics (reference c, e)
+    metrics: str = "compact"
+    """How requests are counted: ``off``, ``compact`` (a few series a route), or ``full`` (as ingress-nginx does)."""
+    metrics_cells: int = 65536
+    """Counts for different labels at most; the rest is counted together."""
+    metrics_per_host: bool = True
+    metrics_status_classes: bool = False
+    """``2xx`` instead of ``200``."""
+    time_buckets: tuple[float, ...] = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+    """Seconds; ascending, as are the others."""
+    length_buckets: tuple[float, ...] = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0)
+    size_buckets: tuple[float, ...] = (10.0, 100.0, 1e3, 1e4, 1e5, 1e6, 1e7)
+
     # workers and connections
     workers: int = 1
     worker_connections: int = 16384

@@ -79,6 +79,8 @@ class Pusher:
         """False while the disk lacks what is in force; true again when the keeper says so."""
         self.pushed = 0
         """Deltas that came in force."""
+        self.last_time = 0.0
+        """Unix seconds of the last of them; 0 before the first."""
         self.conflicts = 0
         self.seconds: deque[float] = deque(maxlen=1000)
         """What the last deltas took from here to their acknowledgement."""
@@ -172,6 +174,7 @@ class Pusher:
             raise
         self.version, self.persisted = done
         self.pushed += 1
+        self.last_time = time.time()
         self.seconds.append(time.monotonic() - begin)
         self._queue.acknowledge(batch)
         self._note_room(batch)

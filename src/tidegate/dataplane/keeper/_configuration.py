@@ -47,6 +47,11 @@ class Configuration(msgspec.Struct, frozen=True):
         return (*self.listeners, *numbered)
 
     @property
+    def has_metrics(self) -> bool:
+        """Tell whether nginx passes questions for metrics on to the exporter."""
+        return "metrics.sock" in self.text
+
+    @property
     def memory(self) -> frozenset[tuple[str, str]]:
         """Name and size of each shared memory zone. A reload would empty one whose size differs."""
         return frozenset(_SHARED_DICT.findall(self.text))

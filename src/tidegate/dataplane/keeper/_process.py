@@ -22,6 +22,7 @@ from tidegate.dataplane.keeper import _log
 from tidegate.dataplane.keeper._access_log import AccessLog
 from tidegate.dataplane.keeper._children import Children
 from tidegate.dataplane.keeper._engine import Engine
+from tidegate.dataplane.keeper._exporter import Exporter
 from tidegate.dataplane.keeper._keeper import Keeper
 from tidegate.dataplane.keeper._nginx import Nginx
 from tidegate.dataplane.keeper._records import Records
@@ -175,8 +176,11 @@ async def _serve(
     await keeper.begin()
     server = Server(keeper)
     await server.listen(state.socket)
+    exporter = Exporter(children, engine, state.root)
+    exporter.begin()
     ready()
     await keeper.ended.wait()
+    await exporter.close()
     state.socket.unlink(missing_ok=True)
     await server.close()
     await keeper.close()

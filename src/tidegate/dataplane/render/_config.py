@@ -134,8 +134,24 @@ def _init(
             stapling = {str(node.ocsp_stapling).lower()},
             tracing = {str(bool(node.otlp_host)).lower()},
             servers = {_tls.known_servers(servers)},
+            metrics = {_metrics(node)},
         }}
     }}"""
+
+
+def _metrics(node: NodeSettings) -> str:
+    def numbers(values: Iterable[float]) -> str:
+        return ", ".join(f"{value:.17g}" for value in values)
+
+    return f"""{{
+                mode = "{node.metrics}",
+                cells = {node.metrics_cells},
+                per_host = {str(node.metrics_per_host).lower()},
+                classes = {str(node.metrics_status_classes).lower()},
+                times = {{ {numbers(node.time_buckets)} }},
+                lengths = {{ {numbers(node.length_buckets)} }},
+                sizes = {{ {numbers(node.size_buckets)} }},
+            }}"""
 
 
 def _lines(

@@ -188,8 +188,22 @@ def status(node: NodeSettings) -> Iterator[str]:
     yield "    access_log off;"
     yield "    keepalive_timeout 10s;"
     yield "    location / { return 404; }"
-    for name in ("healthz", "readyz", "metrics"):
+    for name in ("healthz", "readyz"):
         yield f"    location = /{name} {{ content_by_lua_block {{ require('tidegate.health').{name}() }} }}"
+    if node.metrics == "off":
+        yield "    location = /metrics { content_by_lua_block { require('tidegate.health').metrics() } }"
+        yield "}"
+        return
+    # Told by the exporter, a process of its own; without it nginx tells what it knows itself.
+    yield "    location = /metrics {"
+    yield "        proxy_pass http://unix:metrics.sock:/metrics;"
+    yield "        proxy_max_temp_file_size 0;"
+    yield "        proxy_buffer_size 64k;"
+    yield "        proxy_buffers 16 64k;"
+    yield "        proxy_busy_buffers_size 128k;"
+    yield "        error_page 502 504 = @metrics;"
+    yield "    }"
+    yield "    location @metrics { content_by_lua_block { require('tidegate.health').metrics() } }"
     yield "}"
 
 
@@ -204,6 +218,7 @@ def push() -> Iterator[str]:
     yield "    keepalive_timeout 1h;"
     yield "    keepalive_requests 1000000000;"
     yield "    location / { return 404; }"
+    yield "    location = /connections { stub_status; }"
     for name in ("delta", "entries", "status", "draining", "counters", "health"):
         yield f"    location = /{name} {{ content_by_lua_block {{ require('tidegate.admin').{name}() }} }}"
     yield "}"

@@ -1,76 +1,90 @@
--- Requests per route and status class: counted in the worker's own memory, added once a second to the shared dict.
+-- The log phase: each request is counted in memory that the exporter reads, and whoever waits for its end is told.
 --
--- Only routes that were asked since the last time are touched. What a worker counted in its last second is lost if it is
--- killed.
+-- What the set phase found is handed over by the address of the request. A request that has lost its place to another one,
+-- or took the general way, is looked up again by name.
 
 local ffi = require "ffi"
-local headless = require "tidegate.headless"
+local ffi_cast = ffi.cast
+local bit = require "bit"
+local get_request = require("resty.core.base").get_request
+local cells = require "tidegate.metrics.cells"
+local conf = require "tidegate.settings"
 local feedback = require "tidegate.feedback"
-local routes = require "tidegate.routes"
+local handed = require "tidegate.metrics.handed"
+local headless = require "tidegate.headless"
+local hosts = require "tidegate.hosts"
+local names = require "tidegate.metrics.names"
 local pools = require "tidegate.pools"
+local routes = require "tidegate.routes"
 local tries = require "tidegate.tries"
 
-local totals = ngx.shared.tidegate_counters
 local get = require("tidegate.variables").get
 local get_status = require("tidegate.variables").status
+local band, tobit = bit.band, bit.tobit
+local tonumber, pairs = tonumber, pairs
 
-local CLASSES = 6       -- status div 100; 0 for what has none
-local TOUCHED = 6       -- index: 1 if the route is among those touched since the last flush
-local new_counts = ffi.typeof("uint32_t[7]")
+local requests, handed_routes, handed_hosts = handed.requests, handed.routes, handed.hosts
+local MASK, GRAIN = handed.MASK, handed.GRAIN
 
-local touched, count = {}, 0
+local _M = {}
 
-local _M = { lost = 0 }
+local measure       -- how requests are counted; nil if they are not
+
+
+-- In the master.
+function _M.prepare()
+    local mode = conf.metrics.mode
+    if mode ~= "off" then
+        local chosen = require("tidegate.metrics." .. mode)
+        if chosen.prepare() then
+            measure = chosen
+        end
+    end
+end
+
+
+-- In each worker.
+function _M.begin()
+    if measure then
+        measure.begin()
+    end
+end
+
+
+local NO_HOST = { name = "_" }
+
+
+local function find()
+    local name = get "host"
+    return routes.object(get "tg_route" or ""), name and hosts.find(name) or NO_HOST
+end
 
 
 -- Log phase.
 function _M.log()
-    local route = routes.object(get "tg_route" or "")
-    local counts = route.counts
-    if not counts then
-        counts = new_counts()
-        route.counts = counts
-    end
-    if counts[TOUCHED] == 0 then
-        counts[TOUCHED] = 1
-        count = count + 1
-        touched[count] = route
-    end
     local status = get_status()
-    local class = status >= 100 and status < 600 and (status - status % 100) / 100 or 0
-    counts[class] = counts[class] + 1
+    local route, host
+    if measure then
+        local request = tonumber(ffi_cast("uintptr_t", get_request()))
+        local at = band(tobit(request * GRAIN), MASK)
+        if requests[at] == request then
+            requests[at] = 0
+            route, host = handed_routes[at], handed_hosts[at]
+        else
+            route, host = find()
+        end
+        measure.count(route, host, status)
+    end
     if feedback.open > 0 then
         feedback.finish()
     end
     if pools.open > 0 then
         pools.finish()
     end
-    if class == 5 then
-        tries.finish(status, route)
-    elseif class == 0 then
+    if status >= 500 and status < 600 then
+        tries.finish(status, route or routes.object(get "tg_route" or ""))
+    elseif status < 100 or status >= 600 then
         headless.finish(status)
-    end
-end
-
-
-local function add(route)
-    for class = 0, CLASSES - 1 do
-        local n = route.counts[class]
-        if n > 0 then
-            local ok = totals:incr(route.id .. "\1" .. class, n, 0)
-            _M.lost = ok and _M.lost or _M.lost + n
-            route.counts[class] = 0
-        end
-    end
-    route.counts[TOUCHED] = 0
-end
-
-
-function _M.flush()
-    local counted = touched
-    touched, count = {}, 0
-    for i = 1, #counted do
-        add(counted[i])
     end
 end
 
@@ -78,13 +92,14 @@ end
 -- All totals: route id -> { status class -> requests }.
 function _M.totals()
     local all = {}
-    for _, key in ipairs(totals:get_keys(0)) do
-        local id, class = key:match("^(.*)\1(%d)$")
-        if id then
-            all[id] = all[id] or {}
-            all[id][class .. "xx"] = totals:get(key)
+    cells.each(function(key, number)
+        local id = names.route_of_key(key)
+        local sums = all[id] or {}
+        all[id] = sums
+        for class, n in pairs(measure.classes(key, number)) do
+            sums[class] = (sums[class] or 0) + n
         end
-    end
+    end)
     return all
 end
 

@@ -58,6 +58,7 @@ function _M.master(given)
     tidegate_hop = require("tidegate.hop").run
     tidegate_client = require("tidegate.client").find
     tidegate_no_page = require("tidegate.errors").without_page
+    require("tidegate.counters").prepare()
     local log = require("tidegate.access_log").around(require("tidegate.counters").log)
     tidegate_log = log
     if given.tracing then
@@ -73,9 +74,7 @@ end
 
 local function tick(premature)
     local entries = require "tidegate.entries"
-    local counters = require "tidegate.counters"
     local node = require "tidegate.node"
-    counters.flush()
     require("tidegate.access_log").tell()
     if premature then
         require("tidegate.endpoints.prober").leave()
@@ -102,6 +101,7 @@ function _M.worker()
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
     require("tidegate.request_id").seed()
     require("tidegate.access_log").begin()
+    require("tidegate.counters").begin()
     require("tidegate.node").report()
     local entries = require "tidegate.entries"
     entries.follow()

@@ -9,6 +9,7 @@ local get_request = require("resty.core.base").get_request
 local entries = require "tidegate.entries"
 local certificates = require "tidegate.certificates"
 local hosts = require "tidegate.hosts"
+local handed = require "tidegate.metrics.handed"
 local routes = require "tidegate.routes"
 local client_tls = require "tidegate.client_tls"
 local conditions = require "tidegate.conditions"
@@ -21,6 +22,10 @@ local lookup = require("tidegate.paths").lookup
 local get = require("tidegate.variables").get
 local conf = require "tidegate.settings"
 local assign_id = require("tidegate.request_id").assign
+
+local band, tobit = require("bit").band, require("bit").tobit
+local handed_requests, handed_routes, handed_hosts = handed.requests, handed.routes, handed.hosts
+local MASK, GRAIN = handed.MASK, handed.GRAIN
 
 local var = ngx.var
 local tonumber = tonumber
@@ -166,6 +171,15 @@ local function address()
 end
 
 
+-- Leave a request of the short way to its later phases.
+local function hand_over(route, host)
+    local request = address()
+    last_request, last_route = request, route
+    local at = band(tobit(request * GRAIN), MASK)
+    handed_requests[at], handed_routes[at], handed_hosts[at] = request, route, host
+end
+
+
 local function find_route()
     if conf.makes_request_ids then
         assign_id()
@@ -194,7 +208,7 @@ function _M.http()
         local plan = route.plan
         local is_fast = plan.fast or (plan.fast_without_tls and not certificates.is_tls(host))
         if is_fast and is_open(route) then
-            last_request, last_route = address(), route
+            hand_over(route, host)
             return route.id
         end
     end
@@ -206,7 +220,7 @@ end
 function _M.https()
     local route, host = find_route()
     if route and route.epoch == entries.epoch and route.plan.fast_tls and is_open(route) then
-        last_request, last_route = address(), route
+        hand_over(route, host)
         return route.id
     end
     return decide(route, host, true)

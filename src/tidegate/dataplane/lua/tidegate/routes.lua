@@ -98,6 +98,8 @@ function _M.load_route(route)
         return false
     end
     gone[route.id] = nil
+    -- Where its requests are counted: it may be called something else now.
+    route.rows, route.code, route.cell = nil, nil, nil
     route.backend = entry.b and backend_object(entry.b) or nil
     route.plan = plan_for(entry)
     route.epoch = entries.epoch

@@ -19,6 +19,9 @@ local _M = {
     streams = false,        -- there is a stream block: TCP and UDP services, or passed-through TLS
     log = {},               -- of the access log: is it on, is it piped, are there URLs to skip, …
     pools = { connections = 320, idle = 60, requests = 10000, life = 3600 },    -- kept connections to a backend; seconds
+    metrics = {             -- how requests are counted (metrics/): off, compact, full
+        mode = "off", cells = 65536, per_host = true, classes = false, times = {}, lengths = {}, sizes = {},
+    },
     stream_timeout = 3600,  -- seconds, for sending and reading where a request streams
     tries_once = {},        -- location profile ids with which a request that a backend got is never sent again
     tries = 3,              -- where the global settings do not say
