@@ -28,23 +28,23 @@ typedef struct {
     int fd;
     void *recv, *send, *recv_chain, *send_chain, *listening;
     int32_t sent; uint32_t sent_high;
-} tidegate_connection;
+} tidegate_fact_connection;
 typedef struct {
     int32_t status, status_high, response_time, response_high, connect_time, connect_high, header_time, header_high;
     char rest[40];
-} tidegate_state;
-typedef struct { tidegate_state *states; int32_t count, count_high; } tidegate_states;
+} tidegate_fact_state;
+typedef struct { tidegate_fact_state *states; int32_t count, count_high; } tidegate_fact_states;
 typedef struct {
     uint32_t signature;
-    tidegate_connection *connection;
+    tidegate_fact_connection *connection;
     void *ctx, *main_conf, *srv_conf, *loc_conf, *read, *write, *cache, *upstream;
-    tidegate_states *states;
-} tidegate_request;
+    tidegate_fact_states *states;
+} tidegate_fact_request;
 double ngx_http_lua_ffi_now(void);
 double ngx_http_lua_ffi_req_start_time(ngx_http_request_t *r);
 ]]
 
-local request_type = ffi.typeof("tidegate_request *")
+local request_type = ffi.typeof("tidegate_fact_request *")
 local bytes_type = ffi.typeof("char *")
 local number_type = ffi.typeof("uint32_t *")
 
