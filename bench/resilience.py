@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from bench import _fleet, _report
 from bench._report import Row, Told
-from harness import bulk, certs, http, manifests, victims
+from harness import bulk, certs, http, keeper, manifests, victims, wrk
 from harness.gateway import Gateway
 from harness.manifests import Manifest, path, rule
 from harness.services import Services
@@ -41,6 +42,7 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
         }
         parts["changes while the controller is dead"] = lambda: _meanwhile(world, 2 if quick else 30, told)
         parts["from the disk"] = lambda: _from_the_disk(world, 200 if quick else 5_000, told)
+        parts["hand-overs"] = lambda: _handovers(world, kills, told)
         parts["cold starts"] = lambda: _cold_starts(world, kills, told)
         return _report.each(parts)
 
@@ -159,6 +161,39 @@ def _from_the_disk(world: World, routes: int, told: Told) -> list[Row]:
             time.sleep(6)
     detail = ", ".join(f"{t:.2f}" for t in took)
     return [_report.at_most(f"nginx killed → serving again, {routes:,} routes", max(took), 1, "s", detail)]
+
+
+def _handovers(world: World, count: int, told: Told) -> list[Row]:
+    """Replace nginx by another again and again under saturating load; then reload it as often, as a HUP does."""
+    lost: dict[str, list[wrk.Load]] = {"hand-overs": [], "reloads": []}
+    with Gateway(world.objects(), access_log=False) as gateway:
+        gateway.kill()
+        target = wrk.Target(f"http://127.0.0.1:{gateway.http_port}", [("GET", "/", {"Host": HOST})])
+        for what, loads in lost.items():
+            told(f"{count} {what} under wrk -c32")
+            changes = threading.Thread(target=_change, args=(gateway, what, count))
+            changes.start()
+            while changes.is_alive():
+                loads.append(wrk.run(target, seconds=2, connections=32))
+            changes.join()
+    errors = {what: sum(load.errors for load in loads) for what, loads in lost.items()}
+    requests = {what: sum(load.requests for load in loads) for what, loads in lost.items()}
+    refused = sum(load.connect_errors for load in lost["hand-overs"])
+    name = f"{count} hand-overs to a new nginx under wrk -c32"
+    return [
+        _report.exactly(f"{name}: connections refused", refused, 0, "", f"of {requests['hand-overs']:,} requests"),
+        _report.stated(f"{name}: requests lost", errors["hand-overs"], "",
+                       f"{count} reloads beside it: {errors['reloads']} of {requests['reloads']:,}"),
+    ]  # fmt: skip
+
+
+def _change(gateway: Gateway, what: str, count: int) -> None:
+    for n in range(count):
+        if what == "hand-overs":
+            keeper.ask(gateway.state_dir / "keeper.sock", "handover")
+        else:
+            victims.reload(gateway, f"r{n}")
+        time.sleep(0.5)
 
 
 def _cold_starts(world: World, count: int, told: Told) -> list[Row]:

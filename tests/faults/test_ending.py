@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
@@ -12,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness import cpu, http, http2, keeper, manifests, waiting
+from harness import cpu, http, http2, manifests, victims, waiting
 from harness.gateway import Gateway
 from harness.manifests import Manifest, path, rule
 from harness.services import Services
@@ -101,17 +100,6 @@ def frame_kinds(data: bytes) -> Iterator[int]:
         at += 9 + int.from_bytes(data[at : at + 3], "big")
 
 
-def reload(gateway: Gateway, generation: str) -> None:
-    """Force a reload by a configuration that differs in nothing but its name."""
-    kept = json.loads((gateway.state_dir / "nginx" / "current.json").read_text())
-    text = kept["text"].replace(f'generation = "{kept["generation"]}"', f'generation = "{generation}"')
-    keeper.ask(
-        gateway.state_dir / "keeper.sock", "configure", text.encode(), generation=generation,
-        profiles=kept["profiles"], listeners=kept["listeners"], workers=kept["workers"],
-        datagrams=kept.get("datagrams", []),
-    )  # fmt: skip
-
-
 def test_reloads_under_held_connections_leave_few_old_workers(
     recorders: Recorders, objects: list[Manifest]
 ) -> None:
@@ -127,7 +115,7 @@ def test_reloads_under_held_connections_leave_few_old_workers(
                     before = sum(map(cpu.resident, gateway.workers))
                 for _ in range(4):
                     held.enter_context(Held(gateway.http_port, HOST))
-                reload(gateway, f"g{n}")
+                victims.reload(gateway, f"g{n}")
                 most = max(most, int(gateway.status()["retiring"]))
         assert not load.failed
         assert 1 <= most <= 5, most
