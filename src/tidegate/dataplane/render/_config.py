@@ -13,6 +13,7 @@ from tidegate.dataplane.render import (
     _access_log,
     _backend_tls,
     _forwarding,
+    _interim,
     _profiles,
     _protocols,
     _servers,
@@ -212,6 +213,7 @@ def _http(node: NodeSettings, installation: Installation) -> Iterator[str]:
         yield f"{'client_body' if name == 'body' else name}_temp_path temp-{name};"
     yield from _log(node)
     yield from _clients(node)
+    yield from _interim.http_lines()
     yield from _protocols.http_lines(node)
     yield from _forwarding.http_lines(node)
 

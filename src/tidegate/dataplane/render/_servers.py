@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from tidegate.dataplane.render import _forwarding, _profiles, _protocols, _tls
+from tidegate.dataplane.render import _forwarding, _interim, _profiles, _protocols, _tls
 from tidegate.dataplane.render._tls import Guarded
 from tidegate.model import NodeSettings, Profile
 
@@ -80,6 +80,7 @@ def entry(
         yield from _indented(["http3 off;"] if guard else _http3(node))
     else:
         yield from _indented(listen(node, node.http_port, f"default_server{proxy}"))
+    yield f"    {_interim.SERVER_LINE}"
     yield from _indented(_forwarding.variable_lines(node, port))
     yield from _indented(_forwarding.proxy_lines(headers))
     yield from _indented(_forwarding.grpc_lines(headers))

@@ -83,7 +83,7 @@ function _M.log()
     end
     if status >= 500 and status < 600 then
         tries.finish(status, route or routes.object(get "tg_route" or ""))
-    elseif status < 100 or status >= 600 then
+    elseif status < 200 then
         headless.finish(status)
     end
 end
