@@ -28,10 +28,10 @@ MOST_WAITING = 16 * 1024 * 1024
 """Bytes that wait for the file at most."""
 
 _PIECE = 1024 * 1024
-_PAUSE = 0.02
-"""Seconds between two reads of a pipe that is not filling up, so that lines are handled many at a time."""
-_CALM = 128 * 1024
-"""Bytes at a time below which the pipe is not filling up."""
+_PORTION = 192 * 1024
+"""Bytes that are to come at a time: many lines at once cost little each, and most of the pipe stays free for a burst."""
+_SHORTEST, _LONGEST = 0.001, 0.05
+"""Seconds between two reads, chosen so that about a portion comes."""
 _TICK = 1.0
 _RETRY = 0.5
 """Seconds between two attempts at a file that cannot be written."""
@@ -85,6 +85,7 @@ class Writer:
     # --- reading --------------------------------------------------------------------------------------------
 
     def _read_all(self) -> None:
+        pause = _LONGEST
         while not self._ending:
             ready, _, _ = select.select([self._pipe], [], [], _TICK)
             data = os.read(self._pipe, _PIECE) if ready else None
@@ -93,12 +94,12 @@ class Writer:
             now = time.monotonic()
             if data:
                 self._take(self._framer.take(data), now)
-            is_calm = data is None or len(data) < _CALM
-            if is_calm and (lost := self.account.settle(now)):
+            if (data is None or len(data) < _PIECE) and (lost := self.account.settle(now)):
                 self._tell(lost)
             self._save(now)
-            if is_calm and data:
-                time.sleep(_PAUSE)
+            if data:
+                pause = min(_LONGEST, max(_SHORTEST, pause * _PORTION / len(data)))
+                time.sleep(pause)
 
     def _take(self, piece: Piece, now: float) -> None:
         self.account.take(piece.marks, piece.requests, now)
