@@ -80,6 +80,7 @@ def test_what_has_no_effect_yet_is_said_once_each(run: Run, chosen: list[Options
         (["--store-size", "12q"], ("--store-size", "12q", "256m")),
         (["--enable-metrics=perhaps"], ("--enable-metrics", "perhaps", "true or false")),
         (["--access-log", "a;b"], ("--access-log", "a;b", "letters")),
+        (["--access-log", "--http-port"], ("--access-log", "--http-port", "letters")),
         (["--no-such-flag"], ("--no-such-flag", "--help")),
         (["--http-port", "8080", "--https-port", "8080"], ("--http-port", "--https-port", "8080")),
         (["--kubeconfig", "x"], ("--manifests", "--kubeconfig")),

@@ -342,3 +342,49 @@ def test_a_full_disk_costs_no_request(pool: Backends, tmp_path: Path) -> None:
             waiting.until(lambda: not stats(gateway)["trouble"], 10)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+# --- lives and ends -----------------------------------------------------------------------------------------------------
+
+
+def writers(gateway: Gateway) -> list[int]:
+    """Give the writers of a gateway, by their command lines."""
+    found = []
+    for pid in gateway.processes():
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"tidegate.dataplane.access_log" in command:
+            found.append(pid)
+    return found
+
+
+def test_a_writer_outlives_the_keeper_and_the_next_keeper_finds_it() -> None:
+    with Gateway() as gateway:
+        waiting.until(lambda: len(writers(gateway)) == 1, 10)
+        (writer,) = writers(gateway)
+        keeper = int(gateway.status()["keeper"])
+        subprocess.run(["kill", "-9", str(keeper)], check=True)
+        gateway.get("x.example", headers=[("X-Request-ID", "without-a-keeper")])
+        line_of(gateway, "without-a-keeper")
+        waiting.until(lambda: int(gateway.status()["keeper"]) != keeper, 20)
+        time.sleep(2.5)
+        assert writers(gateway) == [writer]
+        subprocess.run(["kill", "-9", str(writer)], check=True)
+        waiting.until(lambda: len(writers(gateway)) == 1 and writers(gateway) != [writer], 10)
+
+
+def test_a_gateway_that_ends_leaves_every_line_and_no_writer() -> None:
+    with Gateway() as gateway:
+        for number in range(50):
+            gateway.get("x.example", headers=[("X-Request-ID", f"last-{number}")])
+        assert gateway.terminate() == 0
+        waiting.until(lambda: not gateway.processes(), 10)
+        assert sum(line["request_id"].startswith("last-") for line in lines(gateway)) == 50
+
+
+def test_standard_output_gets_the_lines() -> None:
+    with Gateway(args=["--access-log", "-"], access_log=False) as gateway:
+        gateway.get("x.example", headers=[("X-Request-ID", "to-stdout")])
+        line = waiting.until(
+            lambda: next((x for x in gateway.log_text().splitlines() if '"to-stdout"' in x), None), 10
+        )
+        assert strict(line.encode())["layer"] == "no route"

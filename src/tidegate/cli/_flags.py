@@ -77,7 +77,7 @@ class NodeFlags:
     """Of HTTPS."""
     status_port: Annotated[t.Port, Parameter(alias="--healthz-port")] = 10254
     """Of /healthz, /readyz and /metrics."""
-    access_log: str = "off"
+    access_log: Annotated[str, Parameter(allow_leading_hyphen=True)] = "off"
     """File of the access log, - for standard output, off for none."""
     metrics: t.Metrics | None = None
     """How requests are counted: full as ingress-nginx does, compact in a few series a route, off; compact, if not said

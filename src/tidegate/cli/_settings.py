@@ -138,7 +138,7 @@ def _access_log(text: str) -> str:
             return "/dev/stdout"
         case _:
             path = str(Path(text).absolute())
-            if not _PLAIN.fullmatch(path):
+            if text.startswith("-") or not _PLAIN.fullmatch(path):
                 raise WrongUse(
                     f'--access-log "{text}" is not accepted; it wants "off", "-", or a path of letters, digits and'
                     " /_.+~@%=,:-"
