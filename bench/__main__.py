@@ -32,6 +32,7 @@ from bench import (
     scale,
     stream,
     tls,
+    tracing,
 )
 
 Group = Callable[[bool, _report.Told], Sequence[_report.Row]]
@@ -54,6 +55,7 @@ GROUPS: dict[str, Group] = {
     "errors": errors.rows,
     "access-log": access_log.rows,
     "peers": peers.rows,
+    "tracing": tracing.rows,
 }
 
 

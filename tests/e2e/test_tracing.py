@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness import http, manifests, waiting
+from harness import http, http2, manifests, waiting
 from harness.backends import Backends
 from harness.collector import Collector, attributes
 from harness.gateway import Gateway
@@ -48,6 +48,7 @@ def gateway(collector: Collector, web: Any) -> Iterator[Gateway]:
             "off": {"enable-opentelemetry": "false"},
             "wary": {"opentelemetry-trust-incoming-span": "false"},
             "named": {"opentelemetry-operation-name": "shop_front"},
+            "profiled": {"proxy-body-size": "8m", "rewrite-target": "/new"},
             "closed": {"allowlist-source-range": "192.0.2.1"},
         }
         gone = manifests.service("gone"), manifests.endpoint_slice("gone", 1, ["127.0.0.1"])
@@ -177,6 +178,24 @@ def test_a_route_that_is_not_traced_passes_headers_as_they_are(
     assert not [s for s in collector.spans if s["traceId"] == header[3:35]]
 
 
+def test_a_route_with_a_profile_is_traced_like_any(gateway: Gateway, collector: Collector) -> None:
+    """The jump to its location keeps the trace; the path told is the client's."""
+    answer = gateway.get("profiled.example", "/old")
+    assert answer.echo.uri == "/new"
+    request, attempt = collector.of(told(answer)[0], 2)
+    assert attributes(request)["url.path"] == "/old"
+    assert attempt["parentSpanId"] == request["spanId"]
+
+
+def test_requests_over_http2_are_traced(gateway: Gateway, collector: Collector) -> None:
+    """With the version of their protocol."""
+    trace = secrets.token_hex(16)
+    with http2.Connection(gateway.http_port) as connection:
+        header = ("traceparent", f"00-{trace}-{'1' * 16}-01")
+        assert connection.ask("/", host="plain.example", headers=[header]).status == 200
+    assert attributes(collector.of(trace, 2)[0])["network.protocol.version"] == "2.0"
+
+
 def test_an_operation_name_names_the_span(gateway: Gateway, collector: Collector) -> None:
     """In place of method and Ingress."""
     assert collector.of(traced(gateway, "named.example")[0])[0]["name"] == "shop_front"
@@ -281,3 +300,26 @@ def test_an_exporter_that_dies_is_started_again(gateway: Gateway, collector: Col
     trace = traced(gateway)[0]
     assert collector.of(trace, 2, timeout=20)
     assert exporter(gateway) != first
+
+
+def test_an_exporter_ends_with_its_keeper_and_the_next_keeper_has_another(
+    gateway: Gateway, collector: Collector
+) -> None:
+    """Never do two read the pipe for long."""
+    first, keeper = exporter(gateway), int(gateway.status()["keeper"])
+    os.kill(keeper, signal.SIGKILL)
+    waiting.until(lambda: not Path(f"/proc/{first}").exists(), 10)
+    waiting.until(lambda: exporter(gateway) != first, 20)
+    collector.of(traced(gateway)[0], 2)
+
+
+def test_without_a_collector_there_is_no_tracing_and_no_exporter(gateway: Gateway) -> None:
+    """Whatever else the ConfigMap says; headers of clients pass as they are."""
+    pid = exporter(gateway)
+    keys = {name: value for name, value in STEADY.items() if name != "otlp-collector-host"}
+    gateway.folder.write("global.yaml", manifests.config_map(keys))
+    waiting.until(lambda: not Path(f"/proc/{pid}").exists(), 20)
+    waiting.until(
+        lambda: not any(gateway.get("plain.example").echo.get("traceparent") for _ in range(20)), 20
+    )
+    assert "tidegate_spans_lost_total" not in gateway.metrics()

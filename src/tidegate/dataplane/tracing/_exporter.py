@@ -97,6 +97,7 @@ class Exporter:
                 self._full.set()
 
     def _send_all(self) -> None:
+        self._tell()
         while not self._ended.is_set():
             self._full.wait(self._settings.delay / 1000)
             self._full.clear()
