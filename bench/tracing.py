@@ -117,8 +117,6 @@ def _table(costs: dict[str, _rounds.Costs], lost: int) -> list[Row]:
         stated("recorded ÷ not traced: total", "recorded", "total"),
         stated("recorded ÷ not traced: user", "recorded", "user"),
         _report.exactly("errors in all of these", errors, 0, "", f"of {requests:,} requests"),
-        _report.stated(
-            "recorded requests that nothing was told of", lost, "", "the pipe was full"
-        ),
+        _report.stated("recorded requests that nothing was told of", lost, "", "the pipe was full"),
         _report.stated("worker's core used by anything else, at most", f"{foreign:.0%}", ""),
     ]
