@@ -20,6 +20,7 @@ from bench import (
     errors,
     grpc_cost,
     grpc_streams,
+    health,
     loss,
     memory,
     peers,
@@ -54,6 +55,7 @@ GROUPS: dict[str, Group] = {
     "tls": tls.rows,
     "errors": errors.rows,
     "access-log": access_log.rows,
+    "health": health.rows,
     "peers": peers.rows,
     "tracing": tracing.rows,
 }
