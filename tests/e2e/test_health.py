@@ -17,7 +17,7 @@ from typing import Any, Self
 import grpc
 import pytest
 
-from harness import http, keeper, waiting
+from harness import certs, http, keeper, waiting
 from harness.backends import Backend as Server
 from harness.backends import Backends
 from harness.dataplane import DataPlane, settings, simple
@@ -69,7 +69,7 @@ class Fickle:
             if not head:
                 return
             self.at.append(time.monotonic())
-            self.asked.append(head.split(b"\r\n", 1)[0].decode())
+            self.asked.append(head.split(b"\r\n", 1)[0].decode("latin-1"))
             time.sleep(self.delay)
             if self.fate == "reset":
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -380,6 +380,30 @@ def test_checks_go_on_when_the_worker_that_makes_them_is_killed() -> None:
         waiting.until(lambda: one.at[-1] > begin + 1, 10, why="check by another worker")
 
 
+def test_checks_go_on_when_their_shared_memory_is_new() -> None:
+    """As after a reload that brings another size of it: what is to be checked is found in the entries in force."""
+    with Fickle() as one, DataPlane(world(one.endpoint, check=QUICK), workers=1) as plane:
+        waiting.until(lambda: one.asked, 10, why="first check")
+        conf = plane.folder / "nginx.conf"
+        conf.write_text(conf.read_text().replace("tidegate_health 8m", "tidegate_health 9m"))
+        old = set(plane.workers)
+        os.kill(plane.master, signal.SIGHUP)
+        waiting.until(lambda: plane.workers and not old & set(plane.workers), 10, why="reload")
+        begin = time.monotonic()
+        waiting.until(lambda: one.at[-1] > begin + 1, 10, why="check by the new worker")
+
+
+def test_endpoints_that_speak_tls_are_checked_over_tls(pool: Backends, authority: certs.Authority) -> None:
+    """Whatever their certificate says; one that does not speak it fails."""
+    context = authority.server(authority.issue("in.example"))
+    (secure,) = pool.group("checked-tls", 1, tls=context)
+    check = HealthCheck(tls=True, interval=1, timeout=1, rise=1, fall=1)
+    with Fickle() as plain, DataPlane(world(*addresses([secure]), plain.endpoint, check=check)) as plane:
+        waiting.until(lambda: passed_over(plane) == {name(plain.endpoint)}, 10, why="failing check")
+        waiting.until(lambda: secure.requests, 10, why="check over TLS")
+        assert health(plane)["counts"]["checks_down"] == 1
+
+
 def test_checks_follow_the_endpoints_and_end_with_the_annotation() -> None:
     """As every change: without a reload."""
     with Fickle() as one, Fickle() as two, DataPlane(world(one.endpoint), workers=2) as plane:
@@ -403,6 +427,7 @@ def test_checks_by_annotation_and_what_the_commands_and_metrics_say_of_them(
         f"{OWN_PREFIX}health-check-path": "/ready?status=200",
         f"{OWN_PREFIX}health-check-interval": "1",
         f"{OWN_PREFIX}health-check-fall": "1",
+        f"{OWN_PREFIX}health-check-rise": "1",
     }
     ingress = services.ingress("shop", rule(host, path("/", "shop")), annotations=annotations)
     gateway.apply(*services.of("shop", instances), ingress)

@@ -55,7 +55,7 @@ def known(state_dir: Path) -> dict[str, BackendHealth]:
 
     try:
         return msgspec.convert(asyncio.run(ask()), _All).backends
-    except (push.KeeperError, msgspec.ValidationError):
+    except (push.KeeperError, msgspec.MsgspecError):
         return {}
 
 

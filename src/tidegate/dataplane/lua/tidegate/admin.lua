@@ -46,7 +46,11 @@ function _M.delta()
     end
     local version, err, detail = store.apply(header, keys, values)
     if version then
-        index.follow(keys, values)
+        -- The delta is in force, whatever comes of this.
+        local done, fault = pcall(index.follow, keys, values)
+        if not done then
+            ngx.log(ngx.ERR, "what is known of endpoints may be old: ", fault)
+        end
         if conf.streams then
             entries.follow()
             require("tidegate.streams").flush()

@@ -42,7 +42,9 @@ end
 -- In init_by_lua. All modules are loaded here, before workers lose the right to read their files.
 function _M.master(given)
     conf.take(given)
+    local is_new = not store.is_filled()
     restore()
+    index.begin(not is_new and store.all)
     require "tidegate.health"
     require "tidegate.admin"
     if given.streams then

@@ -5,10 +5,12 @@ local states = require "tidegate.endpoints.states"
 
 local dict = ngx.shared.tidegate_health
 local find, sub = string.find, string.sub
-local ipairs = ipairs
+local ipairs, pairs = ipairs, pairs
 
 local CHECKED = "k/"
 local CHANGED = "changed"       -- list of ids
+local MOST = 10000              -- of those that wait
+local BEGUN = "begun"
 local LOST = "lost"             -- set if the list could not take one: all are to be read again
 
 local _M = {}
@@ -43,17 +45,39 @@ local function prune(id, value)
 end
 
 
+local function queue(id)
+    local length = dict:rpush(CHANGED, id)
+    if not length or length > MOST then
+        dict:delete(CHANGED)
+        dict:safe_set(LOST, true)
+    end
+end
+
+
 -- A delta is in force.
 function _M.follow(keys, values)
     for i = 1, #keys do
         local key, value = keys[i], values[i]
-        if _M.note(key, value) and not dict:rpush(CHANGED, sub(key, 3)) then
-            dict:safe_set(LOST, true)
+        if _M.note(key, value) then
+            queue(sub(key, 3))
         end
         if value and sub(key, 1, 2) == "b/" and states.has_any(sub(key, 3)) then
             prune(sub(key, 3), value)
         end
     end
+end
+
+
+-- At the start and at each reload, in the master. A dict that is new beside a store that is filled (a reload has brought
+-- this code, or another size) learns of all; `all` gives key -> value.
+function _M.begin(all)
+    if dict:get(BEGUN) then
+        return
+    end
+    for key, value in pairs(all and all() or {}) do
+        _M.note(key, value)
+    end
+    dict:safe_set(BEGUN, true)
 end
 
 

@@ -215,18 +215,28 @@ local function plan(id)
 end
 
 
-local function follow()
+local function plan_all()
+    local ids = index.all()
     entries.follow()
+    for id in pairs(plans) do
+        ids[#ids + 1] = id
+    end
+    for _, id in ipairs(ids) do
+        plan(id)
+    end
+end
+
+
+local function follow()
     for _ = 1, CHANGES do
         local id, has_lost = index.changed()
         if has_lost then
-            for _, checked in ipairs(index.all()) do
-                plan(checked)
-            end
-            return
+            return plan_all()
         elseif not id then
             return
         end
+        -- Now, for the delta that brought the id is in force only since a moment ago.
+        entries.follow()
         plan(id)
     end
 end
@@ -308,10 +318,7 @@ end
 local function begin()
     leads, plans, wheel = true, {}, {}
     last_slot, seen_changes = floor(now() / STEP), -1
-    entries.follow()
-    for _, id in ipairs(index.all()) do
-        plan(id)
-    end
+    plan_all()
     step()
 end
 
