@@ -171,7 +171,7 @@ def backends(entries: Entries) -> Iterator[BackendRow]:
 
 def _check(check: model.HealthCheck) -> str:
     what = check.path if check.kind == "http" else check.service
-    return f"checked by {check.kind}{' ' if what else ''}{what} every {check.interval} s"
+    return f"checked by {check.kind}{' ' if what else ''}{what} every {check.interval:g} s"
 
 
 def _hash_key(hash_by: model.HashBy) -> str:

@@ -184,8 +184,8 @@ class HealthCheck(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """Ranges, both ends included."""
     tls: bool = False
     """Over TLS; the certificate is not checked."""
-    interval: int = 10
-    timeout: int = 2
+    interval: float = 10
+    timeout: float = 2
     """Not above the interval."""
     rise: int = 2
     """Successes in a row after which an endpoint is used again."""
