@@ -65,6 +65,10 @@ PIPELINE = ("request-path", "propagation", "scale", "memory", "reloads", "loss")
 """The main job from folder to traffic: what is run if nothing is named. ``all`` names every group."""
 
 
+PARTS = ("health",)
+"""Groups that ``resilience`` runs too."""
+
+
 def main(names: Sequence[str]) -> int:
     """Run the named groups, or all: then those that are parts of another one only there."""
     if unknown := [n for n in names if n not in GROUPS and n != "all"]:
@@ -83,7 +87,7 @@ def main(names: Sequence[str]) -> int:
 def _wanted(names: Sequence[str]) -> Sequence[str]:
     """Give the groups to run; of all of them, those that are parts of another one run only there."""
     if "all" in names:
-        return [name for name in GROUPS if name not in protocols.WHOLE]
+        return [name for name in GROUPS if name not in {*protocols.WHOLE, *PARTS}]
     return names or PIPELINE
 
 

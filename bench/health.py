@@ -88,9 +88,8 @@ def _looks(plane: DataPlane) -> int:
 
 def _tries(plane: DataPlane, endpoint: tuple[str, int]) -> int:
     """Count requests that failed there, by what nginx said of each."""
-    return sum(
-        f'upstream: "http://{endpoint[0]}:{endpoint[1]}/' in line for line in plane.errors.splitlines()
-    )
+    upstream = f'upstream: "http://{endpoint[0]}:{endpoint[1]}/'
+    return sum(upstream in line and "[error]" in line for line in plane.errors.splitlines())
 
 
 @contextlib.contextmanager

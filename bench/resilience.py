@@ -1,7 +1,7 @@
 """What dying costs: each process killed (-9) again and again under the ledger's load, cold starts, starts from the disk.
 
 The judge is ``tidegate ledger``: open loop, no request repeated, and a request that a dying process had in hand counts
-as failed. Requests are carried out by recording backends.
+as failed. Requests are carried out by recording backends. The rows of ``health`` (endpoints in trouble) belong to the same table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bench import _fleet, _report
+from bench import _fleet, _report, health
 from bench._report import Row, Told
 from harness import bulk, certs, http, keeper, manifests, victims, wrk
 from harness.gateway import Gateway
@@ -44,7 +44,7 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
         parts["from the disk"] = lambda: _from_the_disk(world, 200 if quick else 5_000, told)
         parts["hand-overs"] = lambda: _handovers(world, kills, told)
         parts["cold starts"] = lambda: _cold_starts(world, kills, told)
-        return _report.each(parts)
+        return [*_report.each(parts), *health.rows(quick, told)]
 
 
 def _bind(world: World, victim: str, kills: int, told: Told, *, quick: bool) -> Callable[[], list[Row]]:
