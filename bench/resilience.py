@@ -1,7 +1,7 @@
 """What dying costs: each process killed (-9) again and again under the ledger's load, cold starts, starts from the disk.
 
 The judge is ``tidegate ledger``: open loop, no request repeated, and a request that a dying process had in hand counts
-as failed. Requests are carried out by recording backends. The rows of ``health`` (endpoints in trouble) belong to the same table.
+as failed. Requests are carried out by recording backends. The rows of ``health`` (endpoints in trouble) belong here.
 """
 
 from __future__ import annotations

@@ -445,7 +445,10 @@ def test_checks_by_annotation_and_what_the_commands_and_metrics_say_of_them(
     shown = gateway.run("backends", backend).stdout
     assert "checked by http" in shown
     assert "fails" in shown
-    assert gateway.metrics()["tidegate_backends_in_panic"] == 0
+    told_there = gateway.metrics()
+    assert told_there["tidegate_backends_in_panic"] == 0
+    assert told_there["tidegate_endpoints_passed_over"] == 1
+    assert told_there['tidegate_endpoint_events_total{event="checks_down"}'] == 1
     assert {gateway.get(host).status for _ in range(10)} == {200}
     instances[1].accept()
     waiting.until(lambda: told() == {}, 10, why="passing checks")

@@ -121,6 +121,14 @@ OWN: Final = (
     Metric(
         "tidegate_findings", "gauge", "What is wrong with objects, by type and effect.", ("type", "effect")
     ),
+    Metric("tidegate_backends_in_panic", "gauge", "Backends with more than half of their endpoints out."),
+    Metric("tidegate_endpoints_passed_over", "gauge", "Endpoints that get no requests for now."),
+    Metric(
+        "tidegate_endpoint_events_total",
+        "counter",
+        "What happened to endpoints: unreachable, reset, checks_down, checks_up; and checks_passed, checks_failed.",
+        ("event",),
+    ),
     Metric("tidegate_metrics_cells", "gauge", "Sets of labels that requests are counted for."),
     Metric("tidegate_metrics_cells_limit", "gauge", "How many there may be."),
     Metric("tidegate_metrics_folded_total", "counter", "Requests that are counted without their labels."),

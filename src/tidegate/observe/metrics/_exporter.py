@@ -87,6 +87,7 @@ class Exporter:
     def _samples(self, told: Told | None) -> Iterator[Sample]:
         yield "tidegate_controller_up", {}, told is not None
         yield from _others.keeper(self.state.root)
+        yield from _others.health(self.state.root)
         yield from told.samples if told is not None else ()
         instance = self._current()
         if instance is not None:

@@ -34,6 +34,11 @@ class Told(msgspec.Struct):
 
 def ask(path: Path, op: str) -> dict[str, Any] | None:
     """Ask over a socket of ours; None without an answer."""
+    answer = _ask(path, op)
+    return answer[0] if answer else None
+
+
+def _ask(path: Path, op: str) -> tuple[dict[str, Any], bytes] | None:
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_SECONDS)
@@ -43,10 +48,40 @@ def ask(path: Path, op: str) -> dict[str, Any] | None:
             connection.sendall(_HEAD.pack(len(header), 0) + header)
             head, payload = _HEAD.unpack(_exactly(connection, _HEAD.size))
             answer: dict[str, Any] = msgspec.json.decode(_exactly(connection, head))
-            _exactly(connection, payload)
+            body = _exactly(connection, payload)
     except (OSError, EOFError, msgspec.MsgspecError):
         return None
-    return answer if answer.get("ok") else None
+    return (answer, body) if answer.get("ok") else None
+
+
+class _Endpoint(msgspec.Struct):
+    passed_over: bool = False
+
+
+class _Backend(msgspec.Struct):
+    endpoints: dict[str, _Endpoint] = {}
+
+
+class _Health(msgspec.Struct):
+    backends: dict[str, _Backend]
+    panic: int
+    counts: dict[str, int]
+
+
+def health(state_dir: Path) -> Iterator[Sample]:
+    """Give what nginx knows against endpoints; nothing without an answer, or of an earlier version."""
+    answer = _ask(state_dir / "keeper.sock", "health")
+    if answer is None:
+        return
+    try:
+        found = msgspec.json.decode(answer[1], type=_Health)
+    except msgspec.MsgspecError:
+        return
+    yield "tidegate_backends_in_panic", {}, found.panic
+    out = sum(one.passed_over for backend in found.backends.values() for one in backend.endpoints.values())
+    yield "tidegate_endpoints_passed_over", {}, out
+    for event, count in sorted(found.counts.items()):
+        yield "tidegate_endpoint_events_total", {"event": event}, count
 
 
 def _exactly(connection: socket.socket, length: int) -> bytes:

@@ -131,7 +131,9 @@ def _check(
     if check.timeout > check.interval:
         if "timeout" in given:
             problems(
-                f"{_CHECK}-timeout", f"at most {check.interval:g}, the interval", "The interval is the timeout."
+                f"{_CHECK}-timeout",
+                f"at most {check.interval:g}, the interval",
+                "The interval is the timeout.",
             )
         return msgspec.structs.replace(check, timeout=check.interval)
     return check
