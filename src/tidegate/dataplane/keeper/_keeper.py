@@ -21,7 +21,7 @@ from tidegate.dataplane.keeper.replies import PROTOCOL, How, Status, Store
 
 _TICK_SECONDS = 1.0
 
-_CALM_SECONDS = 5.0
+_CALM_SECONDS = 2.0
 """An nginx that lived this long did not die of how it was started."""
 
 _FIRST_PAUSE = 0.5

@@ -8,6 +8,7 @@ connection was made, and only as often as it was told.
 from __future__ import annotations
 
 import asyncio
+import errno
 import resource
 import ssl
 import time
@@ -242,4 +243,6 @@ def _cpu() -> float:
 def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS {error.reason}"
+    if type(error) is OSError and error.errno:
+        return errno.errorcode.get(error.errno, str(error))
     return type(error).__name__
