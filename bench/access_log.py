@@ -187,7 +187,7 @@ def _trouble(*, quick: bool, told: Told) -> list[Row]:
         )
         if not mounted.returncode:
             stack.callback(subprocess.run, ["umount", "-l", str(folder)], check=False)
-        piped = stack.enter_context(Piped(entries, log=folder / "access.log"))
+        piped = stack.enter_context(Piped(entries, log=folder / "access.log", keepalive_requests=10**9))
         _pinned(piped, piped.writer.pid)
         _run(piped, 1)
         calm, frozen, made = _interleaved(piped, seconds, told)

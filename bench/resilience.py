@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bench import _fleet, _report, health
+from bench import _fleet, _report, access_log, health
 from bench._report import Row, Told
 from harness import bulk, certs, http, keeper, manifests, victims, wrk
 from harness.gateway import Gateway
@@ -33,7 +33,7 @@ MIX = "get=60,new=15,tls=10,post=10,h2=5"
 
 
 def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of every group
-    """Kill each process, then start from nothing."""
+    """Kill each process, start from nothing, freeze and fill the access log."""
     kills = QUICK_KILLS if quick else KILLS
     with Recorders() as recorders:
         world = World(recorders)
@@ -44,6 +44,7 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
         parts["from the disk"] = lambda: _from_the_disk(world, 200 if quick else 5_000, told)
         parts["hand-overs"] = lambda: _handovers(world, kills, told)
         parts["cold starts"] = lambda: _cold_starts(world, kills, told)
+        parts["access log"] = lambda: access_log.rows(quick, told)
         return [*_report.each(parts), *health.rows(quick, told)]
 
 

@@ -299,6 +299,8 @@ def test_a_frozen_writer_costs_lines_that_are_counted_and_no_request(loaded: Gat
     waiting.until(is_accounted, 20, 0.2, why="lines and losses together")
     told = [line["lines"] for line in lines(loaded) if line.get("event") == "lines lost"]
     assert sum(told) == stats(loaded)["lost"]
+    lost = 'tidegate_access_log_lines_total{what="lost"}'
+    waiting.until(lambda: loaded.metrics()[lost] == stats(loaded)["lost"], 5)
 
 
 def test_a_killed_writer_is_started_again(loaded: Gateway) -> None:

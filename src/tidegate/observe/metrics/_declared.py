@@ -111,6 +111,16 @@ OWN: Final = (
     Metric(
         "tidegate_configurations_total", "counter", "Configurations put in force, by cause.", ("how", "cause")
     ),
+    Metric(
+        "tidegate_access_log_lines_total",
+        "counter",
+        "Lines of the access log, by what became of them.",
+        ("what",),
+    ),
+    Metric(
+        "tidegate_access_log_waiting_bytes", "gauge", "Bytes of lines that wait for file or standard output."
+    ),
+    Metric("tidegate_access_log_writable", "gauge", "0 if the last attempt to write the access log failed."),
     Metric("tidegate_store_capacity_bytes", "gauge", "Size of the memory of entries."),
     Metric("tidegate_store_free_bytes", "gauge", "Bytes of free pages in it."),
     Metric("tidegate_entries", "gauge", "Entries that are wanted, by kind.", ("kind",)),

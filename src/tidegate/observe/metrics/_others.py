@@ -105,6 +105,28 @@ def controller(state_dir: Path) -> Told | None:
     return None
 
 
+class _AccessLog(msgspec.Struct):
+    written: int
+    lost_in_pipe: int
+    dropped: int
+    waiting_bytes: int
+    trouble: str
+
+
+def access_log(state_dir: Path) -> Iterator[Sample]:
+    """Give what the writer of the access log wrote down last; nothing without one."""
+    try:
+        told = msgspec.json.decode((state_dir / "access-log.json").read_bytes(), type=_AccessLog)
+    except (OSError, msgspec.MsgspecError):
+        return
+    name = "tidegate_access_log_lines_total"
+    yield name, {"what": "written"}, told.written
+    yield name, {"what": "lost"}, told.lost_in_pipe
+    yield name, {"what": "dropped"}, told.dropped
+    yield "tidegate_access_log_waiting_bytes", {}, told.waiting_bytes
+    yield "tidegate_access_log_writable", {}, not told.trouble
+
+
 def keeper(state_dir: Path) -> Iterator[Sample]:
     """Give what the keeper says of itself and of nginx."""
     status = ask(state_dir / "keeper.sock", "status")
