@@ -109,10 +109,10 @@ def test_reloads_under_held_connections_leave_few_old_workers(
         nginx = int(gateway.status()["master"])
         most = before = 0
         with Trial(recorders, [f"web=http://{HOST}/"], ports=[gateway.http_port], mix="new=1") as load:
-            for n in range(9):
+            for n in range(7):
                 if n == 3:
                     # The first reloads make the master larger for good: two configurations are there at a time.
-                    before = sum(map(cpu.resident, gateway.workers))
+                    before = cpu.resident(nginx)
                 for _ in range(4):
                     held.enter_context(Held(gateway.http_port, HOST))
                 victims.reload(gateway, f"g{n}")
@@ -121,37 +121,35 @@ def test_reloads_under_held_connections_leave_few_old_workers(
         assert 1 <= most <= 5, most
         waiting.until(lambda: gateway.status()["retiring"] == 0, 10, why="old generations gone")
         assert sorted(cpu.children(nginx)) == sorted(gateway.workers)
-        assert sum(map(cpu.resident, gateway.workers)) <= 1.2 * before
+        # Workers begin as copies of the master: what it does not gather, they do not have.
+        assert cpu.resident(nginx) <= 1.1 * before
 
 
 def test_whoever_waits_for_readiness_meets_every_route(objects: list[Manifest]) -> None:
     """From the first answer of ``/readyz`` on; before it says no, there is no answer at all or it is no."""
     services = Services(None, "ending")  # type: ignore[arg-type]
     many = [services.ingress(f"c{n}", rule(f"c{n}.example", path("/", "web"))) for n in range(100)]
-    for _ in range(2):
-        gateway = Gateway([*objects, *many], access_log=False)
-        seen: list[int] = []
-        done = threading.Event()
+    gateway = Gateway([*objects, *many], access_log=False)
+    seen: list[int] = []
+    done = threading.Event()
 
-        def watch(
-            port: int = gateway.status_port, seen: list[int] = seen, done: threading.Event = done
-        ) -> None:
-            while not done.is_set():
-                try:
-                    seen.append(http.get(port, "/readyz", timeout=5).status)
-                except OSError:
-                    time.sleep(0.001)
-                if seen and seen[-1] == 200:
-                    return
+    def watch(port: int = gateway.status_port, seen: list[int] = seen, done: threading.Event = done) -> None:
+        while not done.is_set():
+            try:
+                seen.append(http.get(port, "/readyz", timeout=5).status)
+            except OSError:
+                time.sleep(0.001)
+            if seen and seen[-1] == 200:
+                return
 
-        watching = threading.Thread(target=watch)
-        watching.start()
-        try:
-            with gateway:
-                watching.join(10)
-                statuses = {gateway.get(f"c{n}.example").status for n in range(100)}
-        finally:
-            done.set()
-            watching.join()
-        assert statuses == {200}
-        assert set(seen) <= {200, 503}
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        with gateway:
+            watching.join(10)
+            statuses = {gateway.get(f"c{n}.example").status for n in range(100)}
+    finally:
+        done.set()
+        watching.join()
+    assert statuses == {200}
+    assert set(seen) <= {200, 503}
