@@ -303,6 +303,34 @@ def test_a_frozen_writer_costs_lines_that_are_counted_and_no_request(loaded: Gat
     waiting.until(lambda: loaded.metrics()[lost] == stats(loaded)["lost"], 5)
 
 
+def test_a_file_that_is_moved_again_and_again_loses_no_line(loaded: Gateway) -> None:
+    """Without any signal: every line is in one of the files, once."""
+    settled(loaded)
+    before, count = stats(loaded)["lost"], 1_000
+    loaded.access_log.rename(loaded.access_log.with_name("before.log"))
+    with ThreadPoolExecutor(1) as other:
+        done = other.submit(storm, loaded, count)
+        moved = 0
+        while not done.done() or moved < 20:
+            time.sleep(0.03)
+            if loaded.access_log.exists():
+                moved += 1
+                loaded.access_log.rename(loaded.access_log.with_name(f"moved-{moved}.log"))
+            elif done.done():
+                break
+        done.result()
+
+    def found() -> int:
+        files = [loaded.access_log, *loaded.access_log.parent.glob("moved-*.log")]
+        return sum(f.read_bytes().count(b"/xxxxx") for f in files if f.exists())
+
+    waiting.until(lambda: found() == count, 10, 0.1)
+    assert stats(loaded)["lost"] == before
+    assert moved > 1
+    loaded.get("a.example")
+    waiting.until(loaded.access_log.exists, 10)
+
+
 def test_a_killed_writer_is_started_again(loaded: Gateway) -> None:
     pid = stats(loaded)["pid"]
     subprocess.run(["kill", "-9", str(pid)], check=True)
