@@ -44,7 +44,7 @@ def rows(quick: bool, told: Told) -> list[Row]:  # noqa: FBT001 - the face of ev
             _setup("hung", hung, "on.example"),
         ]
         costs = {c.name: c for c in _rounds.measure(setups, rounds=rounds, seconds=seconds, told=told)}
-        lost = sum(int(g.metrics()["tidegate_spans_lost_total"]) for g in (traced, hung))
+        lost = sum(int(g.metrics().get("tidegate_spans_lost_total", 0)) for g in (traced, hung))
     return _table(costs, lost)
 
 

@@ -5,6 +5,6 @@ The controller says who the collector is (`configure`), the keeper sees to it th
 is dropped and counted.
 """
 
-from tidegate.dataplane.tracing._settings import PIPE, SETTINGS, Settings, configure, read
+from tidegate.dataplane.tracing._settings import PIPE, SETTINGS, Settings, Stats, configure, read, stats
 
-__all__ = ["PIPE", "SETTINGS", "Settings", "configure", "read"]
+__all__ = ["PIPE", "SETTINGS", "Settings", "Stats", "configure", "read", "stats"]

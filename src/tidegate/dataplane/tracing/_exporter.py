@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 
 from tidegate.dataplane.tracing import _spans
-from tidegate.dataplane.tracing._settings import PIPE, Settings, read
+from tidegate.dataplane.tracing._settings import PIPE, STATS, Settings, Stats, read
 
 _LOOK: Final = 1.0
 """Seconds between two looks at the settings."""
@@ -28,20 +28,6 @@ _ANSWER: Final = 10.0
 _CHUNK: Final = 1 << 16
 _LONGEST: Final = 1 << 16
 """Bytes of a line; more without an end is no line of ours."""
-STATS: Final = "tracing.stats"
-"""Name of the file that tells what became of spans."""
-
-
-class Stats(msgspec.Struct):
-    """What became of spans since the exporter began."""
-
-    exported: int = 0
-    dropped: int = 0
-    """Because the queue was full, or the collector refused them or did not answer."""
-    unreadable: int = 0
-    """Lines that were none."""
-    problem: str = ""
-    """Why the last export failed; empty if it did not."""
 
 
 class Exporter:
@@ -82,7 +68,9 @@ class Exporter:
         *lines, rest = data.split(b"\n")
         for line in lines:
             try:
-                self._keep(_spans.spans(_spans.decode(line)))
+                record = _spans.decode(line)
+                self.stats.lost = record.lost
+                self._keep(_spans.spans(record))
             except (msgspec.MsgspecError, ValueError, OverflowError):
                 self.stats.unreadable += 1
         return rest if len(rest) < _LONGEST else b""

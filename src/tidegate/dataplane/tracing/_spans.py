@@ -50,6 +50,8 @@ class Record(msgspec.Struct, frozen=True):
     """This and the next two as nginx's variables list them, one for each try."""
     statuses: str = ""
     times: str = ""
+    lost: int = 0
+    """Requests of which nothing could be told so far."""
 
 
 def decode(line: bytes) -> Record:

@@ -139,6 +139,10 @@ OWN: Final = (
         "What happened to endpoints: unreachable, reset, checks_down, checks_up; and checks_passed, checks_failed.",
         ("event",),
     ),
+    Metric(
+        "tidegate_spans_total", "counter", "Spans: exported, dropped, or unreadable records.", ("outcome",)
+    ),
+    Metric("tidegate_spans_lost_total", "counter", "Traced requests that the late exporter was not told of."),
     Metric("tidegate_metrics_cells", "gauge", "Sets of labels that requests are counted for."),
     Metric("tidegate_metrics_cells_limit", "gauge", "How many there may be."),
     Metric("tidegate_metrics_folded_total", "counter", "Requests that are counted without their labels."),

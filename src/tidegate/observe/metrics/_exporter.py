@@ -89,6 +89,7 @@ class Exporter:
         yield from _others.keeper(self.state.root)
         yield from _others.health(self.state.root)
         yield from _others.access_log(self.state.root)
+        yield from _others.spans(self.state.root)
         yield from told.samples if told is not None else ()
         instance = self._current()
         if instance is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tidegate.dataplane import tracing
 from tidegate.dataplane.keeper.paths import short
 from tidegate.observe.metrics._declared import BY_NAME
 from tidegate.observe.metrics._nginx import Sample
@@ -82,6 +83,16 @@ def health(state_dir: Path) -> Iterator[Sample]:
     yield "tidegate_endpoints_passed_over", {}, out
     for event, count in sorted(found.counts.items()):
         yield "tidegate_endpoint_events_total", {"event": event}, count
+
+
+def spans(state_dir: Path) -> Iterator[Sample]:
+    """Give what became of spans; nothing where none are exported."""
+    found = tracing.stats(state_dir)
+    if found is None:
+        return
+    for outcome in ("exported", "dropped", "unreadable"):
+        yield "tidegate_spans_total", {"outcome": outcome}, getattr(found, outcome)
+    yield "tidegate_spans_lost_total", {}, found.lost
 
 
 def _exactly(connection: socket.socket, length: int) -> bytes:

@@ -65,6 +65,7 @@ local function describe(known)
     known.protocol = get "server_protocol"
     known.host, known.client, known.id = text("host", 255), get "remote_addr", text("tg_request_id", 128)
     known.uri, known.agent = text("request_uri", 1024), text("http_user_agent", 256)
+    known.lost = control:get(LOST)
     known.bytes = tonumber(get "bytes_sent")
     known.addresses, known.statuses = text("upstream_addr", 512), text("upstream_status", 256)
     known.times = text("upstream_response_time", 256)
