@@ -91,6 +91,12 @@ class Totals:
             self._find(folder, pids)
         self._take_gone(saved)
 
+    def close(self) -> None:
+        """Let go of all memory."""
+        for watched in self._watched.values():
+            watched.area.close()
+        self._watched.clear()
+
     # --- reading --------------------------------------------------------------------------------------------
 
     def update(self) -> None:

@@ -13,6 +13,13 @@ local LIMITS = { 50, 250, 1000 }        -- milliseconds
 local CLASSES = 6                       -- of status; 0 for what has none
 local DIRECT = buckets.DIRECT
 
+local STATUSES = 600                    -- those that have a class are below
+
+local class_of = ffi.new("uint8_t[?]", STATUSES)
+for status = 100, STATUSES - 1 do
+    class_of[status] = math.floor(status / 100)
+end
+
 local time_of, find_time = buckets.finder(LIMITS)
 
 ffi.cdef [[
@@ -46,8 +53,12 @@ end
 
 
 function _M.count(route, _, status)
-    local cell = array[route.cell or look_up(route)]
-    local class = status >= 100 and status < 600 and (status - status % 100) / 100 or 0
+    local number = route.cell
+    if not number then
+        number = look_up(route)
+    end
+    local cell = array[number]
+    local class = status < STATUSES and class_of[status] or 0
     cell.classes[class] = cell.classes[class] + 1
     local ms = duration()
     local bucket = ms < DIRECT and time_of[ms] or find_time(ms)
