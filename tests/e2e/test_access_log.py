@@ -374,6 +374,25 @@ def test_a_full_disk_costs_no_request(pool: Backends, tmp_path: Path) -> None:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+def test_a_large_file_is_moved_aside(pool: Backends) -> None:
+    """No line is lost by it, and `why` looks into the older files, too."""
+    with Gateway(args=["--access-log-size", "1m"]) as gateway:
+        services = Services(pool, "large")
+        gateway.apply(*services.make("web"), services.ingress("web", rule("a.example", path("/", "web"))))
+        gateway.get("a.example", headers=[("X-Request-ID", "first")])
+        line_of(gateway, "first")
+        storm(gateway, 1_200)
+        older = gateway.access_log.with_name("access.log.1")
+
+        def found() -> int:
+            files = [gateway.access_log, *gateway.access_log.parent.glob("access.log.*")]
+            return sum(f.read_bytes().count(b"/xxxxx") for f in files if f.exists())
+
+        waiting.until(lambda: older.exists() and found() == 1_200, 10, 0.1)
+        assert '"first"' not in (gateway.access_log.read_text() if gateway.access_log.exists() else "")
+        assert gateway.run("why", "first").returncode == 0
+
+
 # --- lives and ends -----------------------------------------------------------------------------------------------------
 
 

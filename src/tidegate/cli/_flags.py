@@ -79,6 +79,10 @@ class NodeFlags:
     """Of /healthz, /readyz and /metrics."""
     access_log: Annotated[str, Parameter(allow_leading_hyphen=True)] = "off"
     """File of the access log, - for standard output, off for none."""
+    access_log_size: t.Size = 0
+    """Size at which that file is moved aside, such as 256m; 0 is never."""
+    access_log_copies: t.Count = 4
+    """How many such older files are kept, at least one."""
     metrics: t.Metrics | None = None
     """How requests are counted: full as ingress-nginx does, compact in a few series a route, off; compact, if not said
     otherwise, and with --enable-metrics full."""

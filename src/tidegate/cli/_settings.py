@@ -102,6 +102,8 @@ def _node(flags: NodeFlags, *, passthrough: bool) -> NodeSettings:
         nameservers=nameservers(),
         access_log=_access_log(flags.access_log),
         access_log_pipe=True,
+        access_log_most=flags.access_log_size,
+        access_log_copies=max(1, flags.access_log_copies),
         store_bytes=flags.store_size,
         metrics=_metrics_mode(flags),
         metrics_cells=flags.metrics_cells,
