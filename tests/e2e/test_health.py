@@ -390,7 +390,7 @@ def test_checks_go_on_when_their_shared_memory_is_new() -> None:
         os.kill(plane.master, signal.SIGHUP)
         waiting.until(lambda: plane.workers and not old & set(plane.workers), 10, why="reload")
         begin = time.monotonic()
-        waiting.until(lambda: one.at[-1] > begin + 1, 10, why="check by the new worker")
+        waiting.until(lambda: one.at[-1] > begin + 1, 20, why="check by the new worker")
 
 
 def test_endpoints_that_speak_tls_are_checked_over_tls(pool: Backends, authority: certs.Authority) -> None:
