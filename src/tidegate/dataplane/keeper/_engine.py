@@ -150,7 +150,6 @@ class Engine:
         """Start an nginx beside whatever runs; hold `hold`. Raises `Fault`."""
         self.access_log.prepare(wanted.access_log)
         began = asyncio.get_running_loop().time()
-        _make_log_folders(wanted)
         number, folder = self.nginx.new_folder(wanted.text)
         try:
             version = await self.records.write_restore(folder / RESTORE)
@@ -199,7 +198,6 @@ class Engine:
     # --- reload ---------------------------------------------------------------------------------------------
 
     async def _reload(self, instance: Instance, status: NginxStatus, wanted: Configuration) -> None:
-        _make_log_folders(wanted)
         await self.nginx.test(wanted.text, self.sockets.descriptors(wanted.sockets))
         old = set(instance.look_at_workers())
         before, mark = read_text(instance.folder), self.nginx.error_log.mark()
@@ -291,12 +289,3 @@ class Engine:
             self.retired.end_all(number)
             if await self.retired.until_gone(_LAST_SECONDS):
                 return
-
-
-def _make_log_folders(wanted: Configuration) -> None:
-    """Put back what somebody has removed: a lost log must not cost the service."""
-    for folder in wanted.log_folders:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as e:
-            _log.warning("the folder of a log is missing and cannot be made", folder=str(folder), reason=e)
