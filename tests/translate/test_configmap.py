@@ -33,6 +33,12 @@ DEFAULTS = {
     "allow": [],
     "load_balance": "round_robin",
     "custom_errors": [],
+    "opentelemetry": False,
+    "opentelemetry_trust": True,
+    "opentelemetry_name": "",
+    "otel_sampler": "AlwaysOn",
+    "otel_ratio": 0.01,
+    "otel_parent_based": True,
 }
 
 
@@ -68,6 +74,9 @@ DATA: list[tuple[str, str, str, Any]] = [
     ("proxy-next-upstream-tries", "1", "tries", 1),
     ("whitelist-source-range", "10.0.0.0/8", "allow", ["10.0.0.0/8"]),
     ("ssl-redirect", "", "ssl_redirect", False),
+    ("enable-opentelemetry", "true", "opentelemetry", True),
+    ("otel-sampler", "TraceIdRatioBased", "otel_sampler", "TraceIdRatioBased"),
+    ("otel-sampler-ratio", "0.25", "otel_ratio", 0.25),
 ]
 
 
@@ -103,6 +112,10 @@ NODE: list[tuple[str, str, str, Any]] = [
     ("ssl-ciphers", "HIGH:!aNULL", "ssl_ciphers", "HIGH:!aNULL"),
     ("ssl-session-timeout", "1d", "ssl_session_timeout", 86400),
     ("ssl-buffer-size", "8k", "ssl_buffer_size", 8192),
+    ("otlp-collector-host", "otel.observability.svc", "otlp_host", "otel.observability.svc"),
+    ("otlp-collector-host", "[fd00::1]", "otlp_host", "fd00::1"),
+    ("otlp-collector-port", "4317", "otlp_port", 4317),
+    ("otel-max-queuesize", "10", "otel_queue", 10),
 ]
 
 
@@ -133,6 +146,10 @@ BAD = [
     ("bind-address", "localhost"),
     ("annotations-risk-level", "Extreme"),
     ("worker-shutdown-timeout", "-5s"),
+    ("otel-sampler-ratio", "1.5"),
+    ("otel-sampler-ratio", "nan"),
+    ("otlp-collector-host", "a b/c"),
+    ("otel-sampler", "Sometimes"),
 ]
 
 
