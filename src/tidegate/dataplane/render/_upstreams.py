@@ -19,8 +19,9 @@ _WITHOUT_KEEPALIVE: Final = frozenset({"fcgi"})
 _SHARED: Final = frozenset({"tidegate", "tidegate_https", "tidegate_grpc", "tidegate_grpcs"})
 """Blocks that are not one TLS identity's own."""
 
-_MOST_ROOM: Final = 65536
-"""Connections. nginx takes 350 bytes of memory for each at its start, shared by all workers until they are used."""
+_MOST_ROOM: Final = 4096
+_MOST_ROOM_OF_OTHERS: Final = 512
+"""Connections, for plain HTTP and for each of the other protocols. nginx takes 350 bytes of memory for each at its start."""
 
 
 def blocks(node: NodeSettings, profiles: Iterable[Profile]) -> Iterator[str]:
@@ -28,7 +29,7 @@ def blocks(node: NodeSettings, profiles: Iterable[Profile]) -> Iterator[str]:
     # In the text, so that another value makes another generation.
     yield f"# kept connections: {pools(node)}"
     for name, protocol in _protocols.blocks(profiles).items():
-        room = 1 if protocol in _WITHOUT_KEEPALIVE else _room(node, shared=name in _SHARED)
+        room = 1 if protocol in _WITHOUT_KEEPALIVE else _room(node, name)
         yield f"upstream {name} {{"
         yield "    server 0.0.0.1;  # replaced by the balancer"
         yield "    balancer_by_lua_block { tidegate_balance() }"
@@ -44,7 +45,10 @@ def pools(node: NodeSettings) -> str:
     )
 
 
-def _room(node: NodeSettings, *, shared: bool) -> int:
-    """As many as a worker can have open, where backends of many tenants meet: none pushes out another's (``pools.lua``)."""
+def _room(node: NodeSettings, name: str) -> int:
+    """Enough for what many backends of many tenants keep at once, so that none pushes out another's (``pools.lua``)."""
     wanted = node.upstream_keepalive_connections
-    return max(min(node.worker_connections, _MOST_ROOM) if shared and wanted else wanted, 1)
+    if name not in _SHARED or not wanted:
+        return max(wanted, 1)
+    most = _MOST_ROOM if name == "tidegate" else _MOST_ROOM_OF_OTHERS
+    return min(max(wanted, most), node.worker_connections)

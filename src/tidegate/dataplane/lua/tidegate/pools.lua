@@ -1,6 +1,6 @@
 -- Connections to backends that are kept for later requests: which a request may use, and for how long its own is kept.
 --
--- The connections lie in a cache of the upstream block that holds as many as the worker can have open, so that no backend
+-- The connections lie in a cache of the upstream block that holds far more than one backend may keep, so that no backend
 -- can push out those of another. What a backend may keep is decided here: with more requests at once than its pool has room
 -- for, the connections of those too many are kept only as long as a busy backend needs to use them again. How many requests
 -- are under way is known from a sample of them, for counting each would cost every request; in a small pool all are counted.
