@@ -17,7 +17,7 @@ typedef struct {
 } tidegate_cursor;
 ]]
 
-local COUNT = 131072        -- two megabytes, of which only what is used takes memory
+local COUNT = 32768         -- half a megabyte: places are scattered, so all of it is soon in use
 
 local shared = slots.array("cursors", "tidegate_cursor", COUNT)
 local pointer_to = ffi.typeof("tidegate_cursor *")

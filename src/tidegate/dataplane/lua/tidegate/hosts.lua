@@ -157,8 +157,13 @@ local function load_host(name)
     if entry.x then
         host.guarded = true
     end
-    host.fallback = entry.d and routes.object(entry.d)
-    host.client = entry.client
+    -- A field that is set to nil takes its place in the table all the same.
+    if entry.d then
+        host.fallback = routes.object(entry.d)
+    end
+    if entry.client then
+        host.client = entry.client
+    end
     set_rules(host, entry.rules, true)
     if entry.n then
         host.buckets, host.bucket_count, host.stale = {}, entry.n, {}

@@ -6,7 +6,8 @@ local index = require "tidegate.endpoints.index"
 local conf = require "tidegate.settings"
 
 local TICK = 1                  -- seconds between the housekeeping rounds of a worker
-local GC_PAUSE = 120            -- percent
+local GC_PAUSE = 110            -- percent
+local GC_SPEED = 1000           -- percent: how much faster it goes than memory is taken
 local RESTORE = "restore"       -- file in the instance folder, written by the keeper before a start
 
 local _M = {}
@@ -100,6 +101,7 @@ end
 function _M.worker()
     -- A request leaves next to no garbage; what decoding leaves should not wait until it has doubled the memory.
     collectgarbage("setpause", GC_PAUSE)
+    collectgarbage("setstepmul", GC_SPEED)
     math.randomseed(ngx.worker.pid() + ngx.now() * 1000)
     require("tidegate.request_id").seed()
     require("tidegate.access_log").begin()

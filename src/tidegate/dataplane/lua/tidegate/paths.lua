@@ -21,7 +21,6 @@ local NONE = {}
 _M.class = {
     exact = NONE, under = NONE, list = NONE,
     deepest = 1,            -- 0 marks a regex host
-    rules_exact = NONE, rules_prefix = NONE,
     guarded = false,        -- see doubts.lua
 }
 
@@ -29,18 +28,18 @@ _M.class = {
 -- Prepare a host object for its paths; `to_slash` is the target for a path that lacks only its final slash.
 function _M.init(host, is_regex, to_slash)
     host.exact, host.under, host.deepest = NONE, NONE, is_regex and 0 or 1
-    host.to_slash = to_slash
     if is_regex then
         host.list = {}
     else
-        host.rules_exact, host.rules_prefix = {}, {}
+        -- Apart, so that a host that is done has eight fields or fewer: nine would take twice the memory.
+        host.building = { exact = {}, prefix = {}, to_slash = to_slash }
     end
 end
 
 
 -- Drop what is only needed to change single rules later.
 function _M.seal(host)
-    host.rules_exact, host.rules_prefix, host.to_slash = nil, nil, nil
+    host.building = nil
 end
 
 
@@ -57,14 +56,15 @@ end
 
 local function derive(host, stem)
     local with_slash = stem .. "/"
-    local from_plain, from_slash = host.rules_prefix[stem], host.rules_prefix[with_slash]
+    local building = host.building
+    local from_plain, from_slash = building.prefix[stem], building.prefix[with_slash]
     local inside = from_slash or from_plain
     if stem == "" then
         host.root = inside
     else
         put(host, "under", with_slash, inside)
-        local implied = from_slash and host.to_slash or nil
-        put(host, "exact", stem, host.rules_exact[stem] or from_plain or implied)
+        local implied = from_slash and building.to_slash or nil
+        put(host, "exact", stem, building.exact[stem] or from_plain or implied)
     end
     if inside then
         local _, slashes = gsub(with_slash, "/", "")
@@ -72,12 +72,12 @@ local function derive(host, stem)
             host.deepest = slashes
         end
     end
-    put(host, "exact", with_slash, host.rules_exact[with_slash])
+    put(host, "exact", with_slash, building.exact[with_slash])
 end
 
 
 local function set_plain(host, kind, path, target)
-    local rules = kind == "e" and host.rules_exact or host.rules_prefix
+    local rules = kind == "e" and host.building.exact or host.building.prefix
     rules[path] = target
     derive(host, byte(path, -1) == SLASH and sub(path, 1, -2) or path)
 end
