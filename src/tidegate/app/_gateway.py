@@ -197,7 +197,6 @@ class Gateway:
             self._resolver.run(),
             self._tell_time(),
             self._watch_disk(),
-            self._watch_keeper(),
             _garbage.tend(self._is_idle),
         )
         tasks += [asyncio.create_task(work) for work in others]
