@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import socket
@@ -284,12 +285,11 @@ def test_a_frozen_writer_costs_lines_that_are_counted_and_no_request(loaded: Gat
     count = 3_000
     before = settled(loaded)
     pid = stats(loaded)["pid"]
-    signalled = subprocess.run(["kill", f"-{signal.SIGSTOP}", str(pid)], check=True)
-    assert signalled.returncode == 0
+    os.kill(pid, signal.SIGSTOP)
     try:
         storm(loaded, count)
     finally:
-        subprocess.run(["kill", f"-{signal.SIGCONT}", str(pid)], check=True)
+        os.kill(pid, signal.SIGCONT)
 
     def is_accounted() -> bool:
         there = [line for line in lines(loaded)[before:] if "event" not in line]
@@ -333,7 +333,7 @@ def test_a_file_that_is_moved_again_and_again_loses_no_line(loaded: Gateway) -> 
 
 def test_a_killed_writer_is_started_again(loaded: Gateway) -> None:
     pid = stats(loaded)["pid"]
-    subprocess.run(["kill", "-9", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
     loaded.get("a.example", headers=[("X-Request-ID", "after-the-kill")])
     assert line_of(loaded, "after-the-kill")["status"] == 200
     waiting.until(lambda: stats(loaded)["pid"] != pid, 10)
@@ -411,13 +411,13 @@ def test_a_writer_outlives_the_keeper_and_the_next_keeper_finds_it() -> None:
         waiting.until(lambda: len(writers(gateway)) == 1, 10)
         (writer,) = writers(gateway)
         keeper = int(gateway.status()["keeper"])
-        subprocess.run(["kill", "-9", str(keeper)], check=True)
+        os.kill(keeper, signal.SIGKILL)
         gateway.get("x.example", headers=[("X-Request-ID", "without-a-keeper")])
         line_of(gateway, "without-a-keeper")
         waiting.until(lambda: int(gateway.status()["keeper"]) != keeper, 20)
         time.sleep(2.5)
         assert writers(gateway) == [writer]
-        subprocess.run(["kill", "-9", str(writer)], check=True)
+        os.kill(writer, signal.SIGKILL)
         waiting.until(lambda: len(writers(gateway)) == 1 and writers(gateway) != [writer], 10)
 
 

@@ -75,10 +75,11 @@ def test_parameters_that_are_none() -> None:
 def _nginx_takes(folder: Path, **node: Any) -> str:
     """Let nginx test a configuration; give what it says against it."""
     installation = install.find()
+    free = waiting.free_ports(3)
     settings = NodeSettings(
-        http_port=1,
-        https_port=2,
-        status_port=3,
+        http_port=free[0],
+        https_port=free[1],
+        status_port=free[2],
         bind_addresses=("127.0.0.1",),
         access_log="access.log",
         **node,
@@ -109,7 +110,7 @@ def test_nginx_knows_every_variable_and_takes_every_text(tmp_path: Path) -> None
             tmp_path,
             log_format=log_formats.UPSTREAM_FORMAT.parse(text),
             stream_log_format=log_formats.STREAM_FORMAT.parse(streams),
-            stream_ports=(StreamPort("tcp", 4),),
+            stream_ports=(StreamPort("tcp", waiting.free_ports(1)[0]),),
             passthrough=True,
             skip_access_log_urls=log_formats.URLS.parse("/a'; \\ {},~^/b(c|d)$,/$host,/A,/a"),
             **escape,

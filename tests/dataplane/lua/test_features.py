@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -280,6 +282,29 @@ def test_requests_are_counted_by_route_and_status(backends: Backends) -> None:
         waiting.until(lambda: plane.ask("GET", "/counters")[1] == wanted, 5)
         text = http.get(plane.status, "/metrics").text
         assert f'requests{{namespace="ns",ingress="{HOST}",service="s",status="2xx"}} 30' in text
+
+
+def test_counts_go_on_over_reloads(backends: Backends) -> None:
+    """New workers count in the memory of those before, and read what is there."""
+    (one,) = backends.group("reloaded", 1)
+    with DataPlane(simple(HOST, "s", [(one.address, one.port)]), workers=2) as plane:
+        asked = 0
+
+        def is_counted() -> bool:
+            return bool(plane.ask("GET", "/counters")[1] == {f"ns/{HOST}/0": {"2xx": asked}})
+
+        for _ in range(4):
+            for _ in range(10):
+                http.get(plane.http, "/", host=HOST)
+                asked += 1
+            waiting.until(is_counted, 5)
+            _reload(plane)
+
+
+def _reload(plane: DataPlane) -> None:
+    old = set(plane.workers)
+    os.kill(plane.master, signal.SIGHUP)
+    waiting.until(lambda: plane.workers and not old & set(plane.workers), 10, why="reload")
 
 
 @pytest.mark.parametrize(("tries", "status"), [(1, 502), (2, 502), (3, 200), (0, 200)])

@@ -67,9 +67,10 @@ local function make(bytes)
     if memory == ffi.cast("void *", -1) then
         return nil
     end
-    control:set("cells/" .. name, cjson.encode {
-        tonumber(ffi.cast("uintptr_t", memory)), cells_fd, labels_fd,
-    })
+    -- Not as JSON, whose numbers have fourteen digits: an address has fifteen.
+    control:set("cells/" .. name, ("%.0f %d %d"):format(
+        tonumber(ffi.cast("uintptr_t", memory)), cells_fd, labels_fd
+    ))
     return memory
 end
 
@@ -80,9 +81,9 @@ local function map(bytes)
     if not known then
         return make(bytes)
     end
-    known = cjson.decode(known)
-    cells_fd, labels_fd = known[2], known[3]
-    return ffi.cast("void *", ffi.cast("uintptr_t", known[1]))
+    local address, cells_at, labels_at = known:match("^(%d+) (%d+) (%d+)$")
+    cells_fd, labels_fd = tonumber(cells_at), tonumber(labels_at)
+    return ffi.cast("void *", ffi.cast("uintptr_t", tonumber(address)))
 end
 
 
