@@ -84,7 +84,7 @@ async def test_statuses_of_backends_are_theirs() -> None:
 async def test_no_answer_in_time_is_a_failure() -> None:
     """And ends the wait."""
     world = World(delay=30)
-    asked = await world.load({"get": 1})
+    asked = await world.load({"get": 1}, timeout=2)
     assert check(world.history).counts == {"failed": len(asked)}
     assert all("no answer within" in a.error for a in asked)
 
