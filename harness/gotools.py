@@ -43,7 +43,6 @@ _CHECKSUMS = {
     "arm64": "sYL/O6MqS68ML0kjsQ36WoYIpJqkw60TxizWUYUKQMc=",
 }
 """Of the fetched Go by architecture, as go.sum has them (h1)."""
-_PROXY = "https://proxy.golang.org"
 
 
 class NotBuilt(RuntimeError):
@@ -140,20 +139,26 @@ def _fetched_go() -> str:
     if not architecture:
         raise NotBuilt(f"no Go is known for {platform.machine()}: {advice}")
     name = f"golang.org/toolchain@v0.0.1-go{_GO}.linux-{architecture}"
+    proxy = _proxy()
+    if not proxy:
+        raise NotBuilt(
+            f"this machine has no Go, and GOPROXY names no module proxy to fetch it from: set it, or {advice}"
+        )
     _say(f"go {_GO}: fetching (once; 70 MB), for this machine has none that is new enough")
     archive = _folder() / "toolchain.zip"
     try:
-        _fetch(f"{_proxy()}/{name.replace('@', '/@v/')}.zip", archive)
+        _fetch(f"{proxy}/{name.replace('@', '/@v/')}.zip", archive)
     except OSError as error:
-        raise NotBuilt(f"{_proxy()} does not give Go ({error}): {advice}") from error
+        raise NotBuilt(f"{proxy} does not give Go ({error}): {advice}") from error
     _unpack(archive, name, _CHECKSUMS[architecture], home)
     archive.unlink()
     return str(program)
 
 
 def _proxy() -> str:
+    """Give the first module proxy that the machine's own settings name, or an empty text."""
     first = re.split(r"[,|]", os.environ.get("GOPROXY", ""))[0]
-    return first.rstrip("/") if first.startswith(("http://", "https://")) else _PROXY
+    return first.rstrip("/") if first.startswith(("http://", "https://")) else ""
 
 
 def _fetch(url: str, to: Path) -> None:

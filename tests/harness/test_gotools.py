@@ -52,14 +52,24 @@ def test_a_tool_that_nobody_built_is_said(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("given", "used"),
     [
-        ("", "https://proxy.golang.org"),
-        ("direct", "https://proxy.golang.org"),
+        ("", ""),
+        ("direct", ""),
         ("https://mirror.example/go/,direct", "https://mirror.example/go"),
     ],
 )
 def test_go_comes_from_the_module_proxy_that_goproxy_names(
     monkeypatch: pytest.MonkeyPatch, given: str, used: str
 ) -> None:
-    """The first one."""
+    """The first one; no address stands in the project."""
     monkeypatch.setenv("GOPROXY", given)
     assert gotools._proxy() == used
+
+
+def test_without_go_and_without_a_proxy_it_is_said_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is fetched."""
+    monkeypatch.setenv("TIDEGATE_CACHE", str(tmp_path))
+    monkeypatch.delenv("GOPROXY", raising=False)
+    with pytest.raises(gotools.NotBuilt, match=r"GOPROXY.*install Go"):
+        gotools._fetched_go()
